@@ -1,0 +1,1 @@
+"""All SQL of accounts, one module for each group of tables. Nothing here commits or decides."""

@@ -1,0 +1,87 @@
+"""Households, their time settings, and the audit trail."""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import structlog
+from sqlalchemy import insert, select, update
+
+from watchkeeper.accounts.models import audit, households
+from watchkeeper.accounts.types import Household, HouseholdTime
+from watchkeeper.core.database import UnitOfWork
+from watchkeeper.core.ids import new_id
+
+
+async def insert_household(unit: UnitOfWork, household: Household) -> None:
+    """Store a new household."""
+    await unit.execute(
+        insert(households).values(
+            household_id=household.household_id,
+            name=household.name,
+            timezone=household.time.timezone,
+            reset_hour=household.time.reset_hour,
+            weekend_days=list(household.time.weekend_days),
+            is_demo=household.is_demo,
+            is_load_test=household.is_load_test,
+            created_at=household.created_at,
+        )
+    )
+
+
+async def find_household(
+    unit: UnitOfWork, household_id: UUID, *, with_lock: bool = False
+) -> Household | None:
+    """A household; `with_lock` keeps other writers of its settings and bounds out."""
+    query = select(households).where(households.c.household_id == household_id)
+    row = (await unit.execute(query.with_for_update() if with_lock else query)).one_or_none()
+    if row is None:
+        return None
+    return Household(
+        household_id=row.household_id,
+        name=row.name,
+        time=HouseholdTime(row.timezone, row.reset_hour, tuple(row.weekend_days)),
+        is_demo=row.is_demo,
+        is_load_test=row.is_load_test,
+        created_at=row.created_at,
+    )
+
+
+async def store_time(unit: UnitOfWork, household_id: UUID, time: HouseholdTime) -> None:
+    """Store a household's time settings."""
+    await unit.execute(
+        update(households)
+        .where(households.c.household_id == household_id)
+        .values(
+            timezone=time.timezone,
+            reset_hour=time.reset_hour,
+            weekend_days=list(time.weekend_days),
+        )
+    )
+
+
+async def append_audit(
+    unit: UnitOfWork,
+    household_id: UUID,
+    *,
+    at: datetime,
+    actor: str,
+    action: str,
+    subject: str,
+    before: dict[str, Any] | None = None,
+    after: dict[str, Any] | None = None,
+) -> None:
+    """Add one line to a household's audit trail; the request id is the current request's."""
+    await unit.execute(
+        insert(audit).values(
+            household_id=household_id,
+            id=new_id(),
+            at=at,
+            actor=actor,
+            action=action,
+            subject=subject,
+            before=before,
+            after=after,
+            request_id=structlog.contextvars.get_contextvars().get("request_id"),
+        )
+    )

@@ -1,0 +1,204 @@
+"""The commands and their options; what they do is imported when they run."""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from watchkeeper import __version__
+
+
+class Bridges(TyperGroup):
+    """The players' bridges, each imported only when it is asked for."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        return ["mpv"]
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        if cmd_name != "mpv":
+            return None
+        from watchkeeper.bridges.mpv.cli import app as mpv
+
+        group: Any = typer.main.get_command(mpv)
+        return group.get_command(ctx, cmd_name)
+
+
+app = typer.Typer(
+    name="watchkeeper",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    help="Keeps children's viewing time fair on streaming services and home media servers.\n\n"
+    "Settings come from environment variables that begin with WATCHKEEPER_. Without "
+    "WATCHKEEPER_DATABASE_URL the database runs inside the data folder.",
+    epilog="Exit codes: 0 done, 1 failed, 2 wrong use.",
+)
+users = typer.Typer(no_args_is_help=True, help="Accounts of administrators and support agents.")
+bridges = typer.Typer(
+    cls=Bridges,
+    no_args_is_help=True,
+    help="Connect a player to the service.",
+    callback=lambda: None,
+)
+app.add_typer(users, name="users")
+app.add_typer(bridges, name="bridge")
+
+DataDir = Annotated[
+    Path | None,
+    typer.Option(
+        "--data-dir",
+        metavar="FOLDER",
+        help="Folder of the database and the secrets; default: WATCHKEEPER_DATA_DIR, "
+        "else the platform's folder for user data.",
+        show_default=False,
+    ),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Answer with JSON, for programs.")]
+PasswordFromInput = Annotated[
+    bool,
+    typer.Option("--password-stdin", help="Read the password from the first line of the input."),
+]
+Email = Annotated[str, typer.Argument(metavar="EMAIL", help="The address to sign in with.")]
+
+
+class StaffRole(StrEnum):
+    """Who may be made on the command line; guardians sign up themselves."""
+
+    ADMIN = "admin"
+    SUPERVISOR = "supervisor"
+    AGENT = "agent"
+
+
+def _print_version(is_wanted: bool) -> None:
+    if is_wanted:
+        typer.echo(f"watchkeeper {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    _version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Show the version and end."
+        ),
+    ] = False,
+) -> None:
+    """Options before the command."""
+
+
+@app.command()
+def serve(
+    host: Annotated[
+        str | None,
+        typer.Option(
+            help="Address to listen on; 0.0.0.0 for every machine of the network.  "
+            "[default: 127.0.0.1]",
+            show_default=False,
+        ),
+    ] = None,
+    port: Annotated[
+        int | None,
+        typer.Option(
+            help="Port to listen on; 0 takes a free one.  [default: 8000]",
+            show_default=False,
+            min=0,
+            max=65535,
+        ),
+    ] = None,
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """Run the service until it is interrupted.
+
+    Says on which address it is ready. An embedded database is made and migrated by itself; an
+    external one is migrated only with WATCHKEEPER_RUN_MIGRATIONS=true.
+    """
+    import os
+
+    from watchkeeper.settings import load_settings
+
+    settings = load_settings(os.environ, host=host, port=port, data_dir=data_dir)
+    from watchkeeper.cli.serve import serve as run
+
+    run(settings, as_json=as_json)
+
+
+@app.command()
+def migrate(data_dir: DataDir = None, as_json: AsJson = False) -> None:
+    """Bring the database to this version.
+
+    Safe to run again, and while other processes do the same.
+    """
+    from watchkeeper.cli.migrate import migrate as run
+
+    run(data_dir, as_json=as_json)
+
+
+@app.command()
+def demo(data_dir: DataDir = None, as_json: AsJson = False) -> None:
+    """Fill an empty database with a family to try.
+
+    Adds sign-ins, 40 titles and 30 days of viewing; a second time it changes nothing. Everybody
+    knows the demo passwords: while they exist, the service listens on this machine only.
+    """
+    from watchkeeper.cli.demo import demo as run
+
+    run(data_dir, as_json=as_json)
+
+
+@app.command()
+def tokens(
+    viewers: Annotated[
+        int, typer.Option("--viewers", min=1, max=1_000_000, help="How many children to add.")
+    ],
+    hours: Annotated[
+        int, typer.Option(min=1, max=24 * 30, help="How long the tokens are valid.")
+    ] = 24,
+    data_dir: DataDir = None,
+) -> None:
+    """Add households for a load test.
+
+    The households are marked as made for load tests. Prints one JSON document a line:
+    access_token, profile_id, title_id.
+    """
+    from watchkeeper.cli.tokens import print_tokens
+
+    print_tokens(data_dir, viewers=viewers, hours=hours)
+
+
+@users.command("create")
+def create_user(
+    email: Email,
+    role: Annotated[StaffRole, typer.Option(help="What the person may do.")],
+    password_stdin: PasswordFromInput = False,
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """Add an administrator, a supervisor or an agent.
+
+    The password is asked for; where nobody can be asked, one is made up and shown once.
+    """
+    from watchkeeper.cli.users import create
+
+    create(data_dir, email, role.value, password_stdin=password_stdin, as_json=as_json)
+
+
+@users.command("reset-password")
+def reset_password(
+    email: Email,
+    password_stdin: PasswordFromInput = False,
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """Give an account a new password and end all its sign-ins.
+
+    The password is asked for; where nobody can be asked, one is made up and shown once.
+    """
+    from watchkeeper.cli.users import reset
+
+    reset(data_dir, email, password_stdin=password_stdin, as_json=as_json)

@@ -1,0 +1,41 @@
+"""Base classes of wire shapes: strict where a request is read, plain where an answer is written."""
+
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, PlainSerializer
+
+
+class Request(BaseModel):
+    """A request body. Unknown fields are faults, and values aren't converted between types."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, str_strip_whitespace=True, frozen=True)
+
+
+class Answer(BaseModel):
+    """An answer body."""
+
+    model_config = ConfigDict(frozen=True)
+
+
+def _rfc3339(instant: datetime) -> str:
+    return instant.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+Instant = Annotated[datetime, PlainSerializer(_rfc3339, return_type=str, when_used="json")]
+"""An instant on the wire: RFC 3339 in UTC with milliseconds."""
+
+
+def minutes_of(milliseconds: int) -> float:
+    """Minutes with fractions, to a hundred-thousandth: `*_minutes` on the wire (03, section 6)."""
+    return round(milliseconds / 60_000, 5)
+
+
+def _no_control_characters(value: Any) -> Any:
+    if isinstance(value, str) and any(ord(char) < 32 or ord(char) == 127 for char in value):
+        raise ValueError("must not contain control characters")
+    return value
+
+
+PlainText = Annotated[str, BeforeValidator(_no_control_characters)]
+"""Text on one line: no control characters, and so no NUL, which PostgreSQL can't store."""

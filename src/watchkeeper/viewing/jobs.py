@@ -1,0 +1,55 @@
+"""Background work of viewing time: closing sessions that fell silent."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from uuid import UUID
+
+import structlog
+
+from watchkeeper.core.database import UnitOfWork
+from watchkeeper.core.floor import Floor
+from watchkeeper.core.problems import Problem
+from watchkeeper.viewing.repository import QUERIES, ProfileKey
+from watchkeeper.viewing.service.heartbeats import Heartbeats
+
+log = structlog.get_logger(__name__)
+
+EVERY_SECONDS = 60.0
+AT_MOST = 500
+# The shortest silence that closes a session: max(300 s, grace + 60 s) with any grace.
+_SHORTEST_SILENCE = timedelta(seconds=300)
+
+
+async def close_silent_sessions(floor: Floor, heartbeats: Heartbeats) -> int:
+    """Close up to `AT_MOST` sessions of which nothing was heard; returns how many.
+
+    A late heartbeat closes its session by the same rule, so answers don't depend on this job: it
+    keeps history and the index of open sessions tidy. Several processes may run it at once: each
+    session is closed under its profile's lock, and the second one finds it closed.
+    """
+    silent_since = floor.clock.now() - _SHORTEST_SILENCE
+
+    async def find(unit: UnitOfWork) -> list[tuple[UUID, UUID, UUID, str]]:
+        rows = await unit.execute(
+            QUERIES["list_silent_sessions"], {"silent_since": silent_since, "at_most": AT_MOST}
+        )
+        return [(row.household_id, row.profile_id, row.id, row.device_id) for row in rows]
+
+    closed = 0
+    for household_id, profile_id, session_id, device_id in await floor.database.run(find):
+        key = ProfileKey(household_id, profile_id)
+        closed += await heartbeats.close_silent(key, device_id, session_id)
+    if closed:
+        log.info("sessions.closed_silent", sessions=closed)
+    return closed
+
+
+async def repeat(work: Callable[[], Awaitable[object]], every_seconds: float) -> None:
+    """Run `work` again and again for as long as the service runs; a refusal waits for next time."""
+    while True:
+        await asyncio.sleep(every_seconds)
+        try:
+            await work()
+        except Problem as problem:
+            log.warning("job.postponed", reason=problem.log or problem.detail)

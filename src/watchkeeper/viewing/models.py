@@ -1,0 +1,58 @@
+"""The tables of viewing time that one-table statements work on; the rest is in named SQL."""
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Date,
+    DateTime,
+    MetaData,
+    SmallInteger,
+    Table,
+    Text,
+    Uuid,
+)
+
+metadata = MetaData(schema="viewing")
+
+viewers = Table(
+    "viewers",
+    metadata,
+    Column("household_id", Uuid, primary_key=True),
+    Column("profile_id", Uuid, primary_key=True),
+    Column("weekday_limit_minutes", SmallInteger),
+    Column("weekend_limit_minutes", SmallInteger),
+    Column("educational_exempt", Boolean, nullable=False),
+    Column("warning_first_minutes", SmallInteger, nullable=False),
+    Column("warning_second_minutes", SmallInteger, nullable=False),
+    Column("grace_seconds", SmallInteger, nullable=False),
+    Column("updated_at", DateTime(timezone=True), nullable=False),
+)
+
+grants = Table(
+    "grants",
+    metadata,
+    Column("household_id", Uuid, primary_key=True),
+    Column("id", Uuid, primary_key=True),
+    Column("profile_id", Uuid, nullable=False),
+    Column("day_starts_at", DateTime(timezone=True), nullable=False),
+    Column("minutes", SmallInteger),
+    Column("channel", Text, nullable=False),
+    Column("reason", Text),
+    Column("floor_ms", BigInteger),
+    Column("cancels_id", Uuid),
+    Column("actor_user_id", Uuid),
+    Column("actor_device_id", Text),
+    Column("idempotency_key", Text),
+    Column("created_at", DateTime(timezone=True), nullable=False),
+)
+
+days = Table(
+    "days",
+    metadata,
+    Column("household_id", Uuid, primary_key=True),
+    Column("profile_id", Uuid, primary_key=True),
+    Column("starts_at", DateTime(timezone=True), primary_key=True),
+    Column("ends_at", DateTime(timezone=True), nullable=False),
+    Column("label", Date, nullable=False),
+)

@@ -1,0 +1,165 @@
+"""Routes of viewing time for guardians: settings and grants."""
+
+from datetime import datetime
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Header, Query, Request, status
+
+from watchkeeper.accounts.dependencies import (
+    CurrentPrincipal,
+    ElevatedGuardian,
+    check_pin,
+    require_elevated,
+)
+from watchkeeper.core.auth import DevicePrincipal
+from watchkeeper.core.pagination import read_cursor, write_cursor
+from watchkeeper.core.problems import Forbidden, InvalidRequest
+from watchkeeper.core.schemas import minutes_of
+from watchkeeper.viewing.access import profile_key
+from watchkeeper.viewing.router import ViewingDep
+from watchkeeper.viewing.schemas import (
+    GrantBody,
+    GrantItem,
+    GrantPage,
+    GrantResponse,
+    PendingChange,
+    ViewingTimeRequest,
+    ViewingTimeResponse,
+)
+from watchkeeper.viewing.service.grants import Channel, Granted, GrantRequest
+from watchkeeper.viewing.service.policies import PolicyChange, PolicyState
+
+router = APIRouter(prefix="/parental-controls/profiles/{profile_id}", tags=["parental controls"])
+_WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+IdempotencyKey = Annotated[
+    str | None, Header(alias="Idempotency-Key", min_length=1, max_length=100)
+]
+
+
+@router.get("/viewing-time", summary="A child's limits and day settings")
+async def get_viewing_time(
+    profile_id: UUID, guardian: ElevatedGuardian, viewing: ViewingDep
+) -> ViewingTimeResponse:
+    """The settings as saved, and what waits for the present day to end."""
+    return _response(await viewing.policies.get(profile_key(guardian, profile_id)))
+
+
+@router.put("/viewing-time", summary="Change a child's limits and day settings")
+async def put_viewing_time(
+    profile_id: UUID, body: ViewingTimeRequest, guardian: ElevatedGuardian, viewing: ViewingDep
+) -> ViewingTimeResponse:
+    """Merges: fields left out stay. Zone and reset hour change for the whole household."""
+    change = PolicyChange(policy=body.policy_values(), household=body.household_values())
+    key = profile_key(guardian, profile_id)
+    return _response(await viewing.policies.save(guardian, key, change))
+
+
+def _response(state: PolicyState) -> ViewingTimeResponse:
+    policy = state.configuration.policy
+    settings = state.configuration.day_settings
+    pending = None
+    if state.has_pending_time:
+        pending = PendingChange(
+            timezone=settings.timezone,
+            reset_hour=settings.reset_hour,
+            takes_effect_at=state.today.ends_at,
+        )
+    return ViewingTimeResponse(
+        profile_id=state.key.profile_id,
+        profile_name=state.configuration.profile_name,
+        weekday_limit_minutes=policy.weekday_limit_minutes,
+        weekend_limit_minutes=policy.weekend_limit_minutes,
+        reset_hour=settings.reset_hour,
+        educational_exempt=policy.educational_exempt,
+        timezone=settings.timezone,
+        weekend_days=[_WEEKDAYS[day - 1] for day in sorted(settings.weekend_days)],
+        warning_threshold_minutes=[policy.warning_first_minutes, policy.warning_second_minutes],
+        grace_seconds=policy.grace_seconds,
+        pending=pending,
+    )
+
+
+@router.post(
+    "/viewing-time/grant", status_code=status.HTTP_200_OK, summary="Give or take time today"
+)
+async def grant_time(
+    request: Request,
+    profile_id: UUID,
+    body: GrantBody,
+    caller: CurrentPrincipal,
+    viewing: ViewingDep,
+    idempotency_key: IdempotencyKey = None,
+) -> GrantResponse:
+    """By an elevated guardian, or with the PIN on any guardian's or the child's own device."""
+    key = profile_key(caller, profile_id)
+    if isinstance(caller, DevicePrincipal):
+        if body.pin is None:
+            raise InvalidRequest.field("pin", "is needed on a child's device")
+        if body.minutes is not None and body.minutes < 0:
+            raise Forbidden("Only a guardian may take time away.")
+    if body.pin is not None:
+        await check_pin(request, caller, body.pin)
+    else:
+        await require_elevated(request, caller)
+    grant = GrantRequest(
+        minutes=body.minutes,
+        channel=Channel.REMOTE if body.pin is None else Channel.PIN,
+        reason=body.reason,
+        idempotency_key=idempotency_key,
+    )
+    return _granted(await viewing.grants.give(caller, key, grant))
+
+
+@router.get("/viewing-time/grants", summary="The ledger of given and taken time")
+async def list_grants(
+    request: Request,
+    profile_id: UUID,
+    guardian: ElevatedGuardian,
+    viewing: ViewingDep,
+    cursor: Annotated[str | None, Query(max_length=300)] = None,
+) -> GrantPage:
+    """Newest first, 50 a page."""
+    _, cursor_key = request.app.state.floor.secrets.signing_key
+    before = None
+    if cursor is not None:
+        instant, grant_id = read_cursor(cursor_key, cursor)
+        before = (datetime.fromisoformat(instant), UUID(grant_id))
+    entries, following = await viewing.grants.list(profile_key(guardian, profile_id), before)
+    return GrantPage(
+        grants=[
+            GrantItem(
+                id=entry.id,
+                minutes=entry.minutes,
+                channel=entry.channel,
+                reason=entry.reason,
+                created_at=entry.created_at,
+                cancels_id=entry.cancels_id,
+                is_cancelled=entry.is_cancelled,
+            )
+            for entry in entries
+        ],
+        next_cursor=None
+        if following is None
+        else write_cursor(cursor_key, [following[0].isoformat(), str(following[1])]),
+    )
+
+
+@router.delete("/viewing-time/grants/{grant_id}", summary="Cancel a grant of today")
+async def cancel_grant(
+    profile_id: UUID, grant_id: UUID, guardian: ElevatedGuardian, viewing: ViewingDep
+) -> GrantResponse:
+    """By a compensating entry: the ledger is never rewritten."""
+    key = profile_key(guardian, profile_id)
+    return _granted(await viewing.grants.cancel(guardian, key, grant_id))
+
+
+def _granted(granted: Granted) -> GrantResponse:
+    left_ms = granted.decision.remaining_ms
+    return GrantResponse(
+        grant_id=granted.grant_id,
+        granted_minutes=granted.minutes,
+        remaining_minutes=None if left_ms is None else minutes_of(left_ms),
+        holds_until=granted.holds_until,
+        binding=granted.decision.binding,
+    )

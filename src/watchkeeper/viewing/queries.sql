@@ -1,0 +1,101 @@
+-- name: load_configurations
+-- Policy, kind of profile and household time of many profiles, for the configuration cache.
+-- Parameters: households uuid[], profiles uuid[] (pairs).
+-- Index: viewers_pkey and the primary keys behind the accounts' views. Budget: one statement for
+-- any number of profiles, at most once a minute for each.
+SELECT v.household_id, v.profile_id, p.name AS profile_name, p.is_child,
+       v.weekday_limit_minutes, v.weekend_limit_minutes, v.educational_exempt,
+       v.warning_first_minutes, v.warning_second_minutes, v.grace_seconds,
+       h.timezone, h.reset_hour, h.weekend_days
+FROM unnest(CAST(:households AS uuid[]), CAST(:profiles AS uuid[])) AS k (h, p)
+JOIN viewing.viewers v ON v.household_id = k.h AND v.profile_id = k.p
+JOIN accounts.pub_profiles p ON p.household_id = v.household_id AND p.profile_id = v.profile_id
+JOIN accounts.pub_households h ON h.household_id = v.household_id
+
+-- name: load_viewers
+-- Locks the viewers in key order and reads their open sessions, the named session, the days that
+-- may still be credited, and the classification of titles; also whether the caller's credential
+-- still holds. Parameters: parallel arrays, one element a heartbeat, and now.
+-- Index: primary keys, sessions_open, sessions_by_start_key. Budget: one statement a batch.
+SELECT "position", credential, is_device_known, device_name, title_id, titles, days, sessions,
+       named
+FROM viewing.load_viewers(
+    CAST(:households AS uuid[]), CAST(:profiles AS uuid[]), CAST(:sessions AS uuid[]),
+    CAST(:devices AS text[]), CAST(:start_keys AS text[]), CAST(:titles AS uuid[]),
+    CAST(:title_sources AS text[]), CAST(:title_ids AS text[]),
+    CAST(:sign_ins AS uuid[]), CAST(:pairings AS uuid[]), CAST(:now AS timestamptz))
+ORDER BY "position"
+
+-- name: store_settlements
+-- Stores the days, sessions, slices, decisions, devices and titles of a batch in one call.
+-- Parameter: payload jsonb, rows by table. Returns the days as stored.
+-- Index: primary keys. Budget: one statement a batch.
+SELECT viewing.store_settlements(CAST(:payload AS jsonb)) AS days
+
+-- name: list_viewing_days
+-- The stored days of one profile whose label lies in a range of dates, oldest first.
+-- Parameters: household_id, profile_id, first_on, last_on (dates, inclusive), and since and until,
+-- instants that surely enclose them. Index: days_pkey.
+SELECT to_jsonb(d) AS day
+FROM viewing.days d
+WHERE d.household_id = :household_id AND d.profile_id = :profile_id
+  AND d.starts_at >= :since AND d.starts_at < :until
+  AND d.label BETWEEN :first_on AND :last_on
+ORDER BY d.starts_at
+
+-- name: lock_viewers
+-- Locks the rows of some profiles of one household in key order, before anything about them is
+-- changed. Parameters: household_id, profiles uuid[]. Index: viewers_pkey.
+SELECT v.profile_id
+FROM viewing.viewers v
+WHERE v.household_id = :household_id AND v.profile_id = ANY (CAST(:profiles AS uuid[]))
+ORDER BY v.household_id, v.profile_id
+FOR NO KEY UPDATE
+
+-- name: load_last_days
+-- The day that contains an instant and the last stored one of some profiles of one household.
+-- Parameters: household_id, profiles uuid[], now. Index: days_pkey.
+SELECT d.profile_id, to_jsonb(d) AS day
+FROM unnest(CAST(:profiles AS uuid[])) AS k (p)
+JOIN LATERAL (
+    SELECT * FROM viewing.days d
+    WHERE d.household_id = :household_id AND d.profile_id = k.p
+      AND (d.ends_at > :now
+           OR d.starts_at = (SELECT max(l.starts_at) FROM viewing.days l
+                             WHERE l.household_id = :household_id AND l.profile_id = k.p))
+) d ON true
+ORDER BY d.profile_id, d.starts_at
+
+-- name: list_silent_sessions
+-- Open sessions of which nothing was heard for a while, for the reaper; oldest first.
+-- Parameters: silent_since (an instant), at_most (rows). Index: sessions_open (whole, small).
+SELECT s.household_id, s.profile_id, s.id, s.device_id
+FROM viewing.sessions s
+WHERE s.ended_at IS NULL AND s.last_accepted_at < :silent_since
+ORDER BY s.last_accepted_at
+LIMIT :at_most
+
+-- name: close_open_sessions
+-- Ends all open sessions of a profile where they stand, for instance when a child's profile
+-- becomes an adult's. Parameters: household_id, profile_id. Index: sessions_open.
+WITH kept AS (
+    INSERT INTO viewing.slices
+    SELECT household_id, id, slice_count - 1, profile_id, open_title_id, open_kind,
+           open_day_starts_at, open_starts_at, open_ends_at, open_credited_ms
+    FROM viewing.sessions
+    WHERE household_id = :household_id AND profile_id = :profile_id
+      AND ended_at IS NULL AND open_kind IS NOT NULL
+    RETURNING session_id
+)
+UPDATE viewing.sessions s
+SET ended_at = s.last_accepted_at, end_reason = 'ended', open_title_id = NULL, open_kind = NULL,
+    open_day_starts_at = NULL, open_starts_at = NULL, open_ends_at = NULL, open_credited_ms = NULL
+WHERE s.household_id = :household_id AND s.profile_id = :profile_id AND s.ended_at IS NULL
+  AND (SELECT count(*) FROM kept) >= 0
+
+-- name: find_session_profile
+-- Whose session an id is, before the profile is locked. Parameters: household_id, session_id.
+-- Index: sessions_pkey.
+SELECT s.profile_id, s.device_id
+FROM viewing.sessions s
+WHERE s.household_id = :household_id AND s.id = :session_id

@@ -1,0 +1,23 @@
+"""Use cases of viewing time, one module each, put together as `Viewing`."""
+
+from watchkeeper.core.config import CacheSettings
+from watchkeeper.core.floor import Floor
+from watchkeeper.viewing.configuration import ConfigurationCache
+from watchkeeper.viewing.service.balances import Balances
+from watchkeeper.viewing.service.grants import Grants
+from watchkeeper.viewing.service.heartbeats import Heartbeats
+from watchkeeper.viewing.service.policies import Policies
+
+
+class Viewing:
+    """The use cases that share one configuration cache."""
+
+    def __init__(self, floor: Floor, cache: CacheSettings) -> None:
+        self.configurations = ConfigurationCache(floor, cache)
+        self.heartbeats = Heartbeats(floor, self.configurations)
+        self.balances = Balances(floor, self.configurations)
+        self.policies = Policies(floor, self.configurations)
+        self.grants = Grants(floor, self.configurations)
+
+
+__all__ = ["Balances", "Grants", "Heartbeats", "Policies", "Viewing"]
