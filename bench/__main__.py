@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from bench.harness import FULL, QUICK
-from bench.results import write_results
+from bench.results import local_path, write_results
 from bench.runner import Order, progress, run_bench
 from bench.scenarios import ALL
 from bench.service import BenchError
@@ -31,7 +31,9 @@ def read_order(arguments: list[str]) -> tuple[Order, Path | None]:
         metavar="quick | full | SCENARIO",
         help="all scenarios in under three minutes (the default), all at length, or some",
     )
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the results there")
+    parser.add_argument(
+        "--json", type=Path, metavar="FILE", help="write the results there, not to results/local"
+    )
     parser.add_argument("--repeat", type=int, metavar="N", help="runs of each scenario")
     parser.add_argument("--url", help="measure this running service instead of starting one")
     parser.add_argument(
@@ -70,9 +72,9 @@ async def _run(order: Order, json_path: Path | None) -> None:
     document = await run_bench(order)
     machine = document["machine"]
     print(f"\n{machine['cpu']}, {machine['cores']} cores, {machine['memory_mib']} MiB")
-    if json_path is not None:
-        write_results(json_path, document)
-        progress(f"Written to {json_path}")
+    path = json_path or local_path(document)
+    write_results(path, document)
+    progress(f"Written to {path}")
 
 
 def main() -> None:

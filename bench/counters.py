@@ -11,8 +11,9 @@ _OPERATIONS = "watchkeeper_database_operations_total"
 _TRANSACTIONS = "watchkeeper_database_transactions_total"
 _PINGS = "watchkeeper_database_pings_total"
 
-# Control of transactions and of the session is no work with data.
-_CONTROL = ("BEGIN", "START TRANSACTION", "COMMIT", "ROLLBACK", "SET", "SHOW", "DISCARD", ";")
+# Control of transactions and of the session is no work with data, and an empty SELECT is a ping.
+_CONTROL = ("BEGIN", "START", "COMMIT", "ROLLBACK", "SET", "SHOW", "DISCARD", "LISTEN", "UNLISTEN")
+_PINGS_IN_SQL = ("", ";", "SELECT", "SELECT $1")
 
 _STATEMENTS = """
     SELECT s.queryid, s.query, s.calls, s.total_exec_time
@@ -60,7 +61,8 @@ class StatementCalls:
     @property
     def is_control(self) -> bool:
         """Whether it only begins, ends or sets up."""
-        return self.query.strip().upper().startswith(_CONTROL)
+        query = self.query.strip().upper()
+        return query in _PINGS_IN_SQL or query.partition(" ")[0] in _CONTROL
 
 
 Statements = dict[int, StatementCalls]

@@ -1,6 +1,7 @@
 """The load generator's modes: open loop, closed loop, and everything at one instant."""
 
 import asyncio
+import time
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -18,7 +19,7 @@ _SESSION_GONE = (404, 410)
 class Tally:
     """What came back. Latencies are seconds from the time at which a heartbeat was due.
 
-    `lateness` is the part of it before they were sent; `started_at` is on the loop's clock.
+    `lateness` is the part of it before they were sent; `started_at` is on the monotonic clock.
     """
 
     latencies: list[float] = field(default_factory=list)
@@ -95,14 +96,14 @@ class Generator:
         `due_times` are seconds from now, ascending. What is due in the warm-up isn't counted.
         """
         self._begin(_nothing)
-        loop = asyncio.get_running_loop()
         start = self._tally.started_at
         for offset in due_times:
             due = start + offset
-            wait = due - loop.time()
+            wait = due - time.monotonic()
             if wait > 0:
                 await asyncio.sleep(wait)
-            self._fire(due, counts=offset >= warm_up_seconds)
+            # Loops wake up to half a millisecond early; that must not shorten a latency.
+            self._fire(min(due, time.monotonic()), counts=offset >= warm_up_seconds)
         await self._drain()
         self._tally.seconds = max(due_times[-1] - warm_up_seconds, 0.0) if due_times else 0.0
         return self._tally
@@ -116,15 +117,14 @@ class Generator:
     async def _run_closed(
         self, in_flight: int, seconds: float, count: float, *, is_start: bool
     ) -> Tally:
-        loop = asyncio.get_running_loop()
-        began = loop.time()
+        began = time.monotonic()
         left = count
 
         def next_one() -> None:
             nonlocal left
-            if left > 0 and loop.time() < began + seconds:
+            if left > 0 and time.monotonic() < began + seconds:
                 left -= 1
-                self._fire(loop.time(), counts=True, is_start=is_start)
+                self._fire(time.monotonic(), counts=True, is_start=is_start)
 
         self._begin(next_one)
         for _ in range(min(in_flight, len(self._resting))):
@@ -134,11 +134,11 @@ class Generator:
         else:
             await asyncio.sleep(seconds)
             await self._drain()
-        self._tally.seconds = loop.time() - began
+        self._tally.seconds = time.monotonic() - began
         return self._tally
 
     def _begin(self, after_answer: Callable[[], None]) -> None:
-        self._tally = Tally(started_at=asyncio.get_running_loop().time())
+        self._tally = Tally(started_at=time.monotonic())
         self._after_answer = after_answer
 
     def _fire(self, due: float, *, counts: bool, is_start: bool = False) -> None:
@@ -159,7 +159,7 @@ class Generator:
                 self._replace_connection()
 
     def _send(self, connection: Connection, shot: _Shot) -> None:
-        now = asyncio.get_running_loop().time()
+        now = time.monotonic()
         self._on_way[connection] = shot
         connection.send(shot.player.start(now) if shot.is_start else shot.player.beat(now))
         if shot.counts:
@@ -190,7 +190,7 @@ class Generator:
             return
         self._tally.statuses[str(response.status)] += 1
         if response.status == 200:
-            self._tally.latencies.append(asyncio.get_running_loop().time() - shot.due)
+            self._tally.latencies.append(time.monotonic() - shot.due)
             self._tally.blocked += _BLOCKED in response.body
 
     def _replace_connection(self) -> None:

@@ -105,13 +105,18 @@ def _rounded(value: float | None) -> float | None:
 
 @dataclass(slots=True)
 class Bench:
-    """One service under load and the folder for everything temporary."""
+    """One service under load and the folder for everything temporary.
+
+    `other_programs_cores` is the most that programs beside the bench used in any phase since it
+    was last set to 0; `idle_mib` is the service's memory when it was ready.
+    """
 
     folder: Path
     size: Size
     service: Service
     viewers: list[Viewer]
     idle_mib: float | None = None
+    other_programs_cores: float = 0.0
 
     def take_viewers(self, count: int) -> list[Viewer]:
         """The first `count` viewers; raises `BenchError` when there are fewer."""
@@ -148,6 +153,8 @@ class Bench:
             yield phase
             phase.wall_seconds = time.monotonic() - began
             _fill_in_usage(phase, usage, self._usage())
+            others = phase.other_programs_cores or 0.0
+            self.other_programs_cores = max(self.other_programs_cores, others)
             after = parse_metrics(await self.service.read_metrics())
             phase.database = DatabaseWork.between(metrics, after)
             if connection is not None and statements is not None:

@@ -90,7 +90,7 @@ class Load:
         raise OrderError(f"there is no order '{verb}'")
 
     def _export(self, path: Path) -> dict[str, Any]:
-        now = asyncio.get_running_loop().time()
+        now = time.monotonic()
         lines = [player.export(now) for player in self._players if player.session_id]
         path.write_text("\n".join(lines) + "\n", encoding="utf-8")
         return {"order": "export", "sessions": len(lines)}

@@ -9,6 +9,7 @@ from typing import Any
 from bench.figures import RepeatedFigure, Verdict
 
 SCHEMA = 1
+_LOCAL = Path(__file__).resolve().parent / "results" / "local"
 _MARKS = {
     Verdict.AIM: "++",
     Verdict.MUST: "+",
@@ -16,6 +17,8 @@ _MARKS = {
     Verdict.INFORMATION: "",
 }
 _COLUMNS = ("", "must", "aim", "measured", "range", "")
+# Above this, somebody else's work is in our latencies.
+_DISTURBED_CORES = 0.1
 LEGEND = "++ aim reached   + within must   -- missed"
 
 
@@ -29,6 +32,7 @@ class ScenarioResult:
     details: Sequence[dict[str, Any]] = ()
     seconds: float = 0.0
     skipped: str | None = None
+    other_programs_cores: float = 0.0
 
     def as_json(self) -> dict[str, Any]:
         """The shape in a results file."""
@@ -37,6 +41,7 @@ class ScenarioResult:
             "title": self.title,
             "skipped": self.skipped,
             "seconds": round(self.seconds, 1),
+            "other_programs_cores": round(self.other_programs_cores, 2),
             "figures": [figure.as_json() for figure in self.figures],
             "runs": list(self.details),
         }
@@ -53,6 +58,9 @@ def render(result: ScenarioResult) -> str:
         cells = [row[0].ljust(widths[0])]
         cells += [row[n].rjust(widths[n]) for n in range(1, 5)]
         lines.append(f"    {'  '.join([*cells, row[5]])}".rstrip())
+    if result.other_programs_cores >= _DISTURBED_CORES:
+        cores = number(result.other_programs_cores)
+        lines.append(f"    disturbed: other programs used {cores} cores meanwhile")
     return "\n".join(lines) + "\n"
 
 
@@ -77,6 +85,12 @@ def number(value: float) -> str:
         return f"{round(value):,}".replace(",", " ")
     digits = 1 if abs(value) >= 10 else 2 if abs(value) >= 1 else 3
     return f"{value:.{digits}f}"
+
+
+def local_path(document: dict[str, Any]) -> Path:
+    """Where the results of a run are kept when nobody named a file; git ignores the folder."""
+    stamp = str(document["measured_at"]).replace(":", "")
+    return _LOCAL / f"{stamp}-{document['size']}.json"
 
 
 def write_results(path: Path, document: dict[str, Any]) -> None:

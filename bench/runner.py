@@ -109,6 +109,7 @@ async def _run_scenario(bench: Bench, scenario: Scenario, order: Order) -> Scena
         reason = "needs a service that the bench starts itself (leave out --url)"
         return ScenarioResult(scenario.name, scenario.title, skipped=reason)
     outcomes: list[Outcome] = []
+    bench.other_programs_cores = 0.0
     began = time.monotonic()
     for number in range(1, order.repeats + 1):
         turn = f" ({number} of {order.repeats})" if order.repeats > 1 else ""
@@ -123,4 +124,5 @@ async def _run_scenario(bench: Bench, scenario: Scenario, order: Order) -> Scena
         figures=repeat_figures([outcome.figures for outcome in outcomes]),
         details=[outcome.details for outcome in outcomes],
         seconds=time.monotonic() - began,
+        other_programs_cores=bench.other_programs_cores,
     )

@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -160,10 +161,10 @@ class Caller:
             )
         answer: asyncio.Future[Response] = loop.create_future()
         self._answers.append(answer)
-        began = loop.time()
+        began = time.monotonic()
         self._connection.send(request)
         response = await answer
-        return response, loop.time() - began
+        return response, time.monotonic() - began
 
     def _take(self, _connection: Connection, response: Response | None) -> None:
         answer = self._answers.popleft()

@@ -60,6 +60,7 @@ async def load_process(
             stdin=PIPE,
             stdout=PIPE,
             cwd=_ROOT,
+            start_new_session=True,
         )
         try:
             load = LoadProcess(process, folder)
@@ -101,8 +102,14 @@ async def run_wrk(url: str, load: LoadProcess, *, in_flight: int, seconds: int) 
         *("--duration", f"{seconds}s", "--script", str(_SCRIPT), url, "--", str(table), "1"),
         stdout=PIPE,
         stderr=DEVNULL,
+        start_new_session=True,
     )
-    out, _ = await process.communicate()
+    try:
+        out, _ = await process.communicate()
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
     after = os.times()
     result = _last_json_line(out.decode())
     if result is None:

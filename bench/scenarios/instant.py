@@ -16,7 +16,10 @@ async def run(bench: Bench) -> Outcome:
     """Several bursts with a rest between them; the figure is the median burst's."""
     viewers = bench.take_viewers(VIEWERS)
     bursts = []
-    async with load_process(bench.service.url, viewers, connections=_CONNECTIONS) as load:
+    async with (
+        load_process(bench.service.url, viewers, connections=_CONNECTIONS) as load,
+        bench.observed() as phase,
+    ):
         for _ in range(bench.size.bursts):
             await asyncio.sleep(_REST_SECONDS)
             bursts.append(await load.measure(f"instant count={VIEWERS}"))
@@ -26,7 +29,7 @@ async def run(bench: Bench) -> Outcome:
         Figure("instant.worst", "latency p95 of the slowest burst", p95s[-1], "ms"),
         Figure("instant.errors", "errors", sum(burst["errors"] for burst in bursts), "", must=0),
     ]
-    return Outcome(figures, {"bursts": bursts})
+    return Outcome(figures, {"bursts": bursts, "phase": phase.as_json()})
 
 
 INSTANT = Scenario("instant", "1 000 heartbeats at one instant", run)

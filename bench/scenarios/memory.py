@@ -12,7 +12,10 @@ async def run(bench: Bench) -> Outcome:
     """Saturates the service once more, so that the figure means the same when run alone."""
     seconds = bench.size.saturation_seconds
     viewers = bench.take_viewers(VIEWERS)
-    async with load_process(bench.service.url, viewers, connections=IN_FLIGHT) as load:
+    async with (
+        load_process(bench.service.url, viewers, connections=IN_FLIGHT) as load,
+        bench.observed(),
+    ):
         answer = await load.measure(f"closed in_flight={IN_FLIGHT} seconds={seconds}")
     pid, postmaster = bench.service.pid, bench.service.postmaster_pid
     after = None if pid is None else resident_mib(pid)

@@ -1,12 +1,14 @@
 """Puts the parts together; the only place that knows them all."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 
 import structlog
 from fastapi import FastAPI
 
 from watchkeeper import __version__
+from watchkeeper.accounts import jobs as account_jobs
 from watchkeeper.accounts.events import ProfileChanged, ProfileCreated, ProfileDeleted
 from watchkeeper.accounts.router import routers as account_routers
 from watchkeeper.accounts.service import Accounts
@@ -15,6 +17,7 @@ from watchkeeper.catalogue.router import router as catalogue_router
 from watchkeeper.catalogue.service import Catalogue
 from watchkeeper.core import health
 from watchkeeper.core.auth import TokenSigner
+from watchkeeper.core.background import repeat
 from watchkeeper.core.clock import Clock, DatabaseClock
 from watchkeeper.core.database import Database
 from watchkeeper.core.edge import add_middleware
@@ -26,9 +29,9 @@ from watchkeeper.core.offload import Executor
 from watchkeeper.core.realtime import Listener
 from watchkeeper.core.secrets import Secrets
 from watchkeeper.settings import Settings
+from watchkeeper.viewing import jobs as viewing_jobs
 from watchkeeper.viewing.heartbeat_rate import HeartbeatRate
 from watchkeeper.viewing.history_router import router as history_router
-from watchkeeper.viewing.jobs import EVERY_SECONDS, close_silent_sessions, repeat
 from watchkeeper.viewing.parental_router import router as parental_router
 from watchkeeper.viewing.router import router as viewing_router
 from watchkeeper.viewing.service import Viewing
@@ -63,7 +66,7 @@ def create_app(
             await gate.check()
             if gate.fault:
                 log.warning("schema.behind", reason=gate.fault)
-            floor.background.start("silent sessions", lambda: _close_silent_sessions(app, gate))
+            _start_jobs(app, floor, gate)
             yield
         finally:
             await floor.close()
@@ -143,9 +146,25 @@ def _add_domains(
         app.include_router(router, prefix=API)
 
 
-async def _close_silent_sessions(app: FastAPI, gate: health.SchemaGate) -> None:
-    async def work() -> None:
-        if gate.is_open:
-            await close_silent_sessions(app.state.floor, app.state.viewing.heartbeats)
+def _start_jobs(app: FastAPI, floor: Floor, gate: health.SchemaGate) -> None:
+    """Begin the background work; it waits while the schema isn't current."""
+    jobs: tuple[tuple[str, float, Callable[[], Awaitable[object]]], ...] = (
+        (
+            "silent sessions",
+            viewing_jobs.EVERY_SECONDS,
+            lambda: viewing_jobs.close_silent_sessions(floor, app.state.viewing.heartbeats),
+        ),
+        (
+            "expired rows",
+            account_jobs.EVERY_SECONDS,
+            lambda: account_jobs.forget_expired_rows(floor),
+        ),
+    )
+    for name, every_seconds, job in jobs:
+        work = partial(_when_open, gate, job)
+        floor.background.start(name, partial(repeat, work, every_seconds=every_seconds))
 
-    await repeat(work, EVERY_SECONDS)
+
+async def _when_open(gate: health.SchemaGate, job: Callable[[], Awaitable[object]]) -> None:
+    if gate.is_open:
+        await job()

@@ -3,7 +3,6 @@
 import asyncio
 
 import bcrypt
-import pytest
 
 from tests.accounts.steps import fields_of, post, problem, query, sign_in
 from tests.harness.family import PASSWORD, PIN, Family
@@ -134,14 +133,12 @@ async def test_without_a_pin_there_is_nothing_to_verify(service: Service) -> Non
     assert problem(response) == (409, "accounts/pin-not-set")
 
 
-@pytest.mark.parametrize("pin", ["123", "12345", "abcd", "١٢٣٤", " 1234", "", 1234, None, ["1"]])
-async def test_malformed_pins_are_refused_by_name_and_cost_no_attempt(
-    service: Service, pin: object
-) -> None:
+async def test_malformed_pins_are_refused_by_name_and_cost_no_attempt(service: Service) -> None:
     family = await Family.register(service)
-    assert fields_of(await family.send("POST", f"{SET}/verify", json={"pin": pin})) == {"pin"}
-    body = {"new_pin": pin, "current_pin": PIN}
-    assert fields_of(await family.send("POST", SET, json=body)) == {"new_pin"}
+    for pin in ("123", "12345", "abcd", "١٢٣٤", " 1234", "", 1234, None, ["1"]):
+        assert fields_of(await family.send("POST", f"{SET}/verify", json={"pin": pin})) == {"pin"}
+        body = {"new_pin": pin, "current_pin": PIN}
+        assert fields_of(await family.send("POST", SET, json=body)) == {"new_pin"}
     assert await query(service, "SELECT subject FROM accounts.pin_attempts") == []
 
 

@@ -1,6 +1,7 @@
 """The PIN's lock: five compared, then none, whatever comes at once and wherever it comes from."""
 
 import asyncio
+import threading
 from typing import Any
 
 import pytest
@@ -140,39 +141,69 @@ async def test_of_thirty_at_one_instant_in_two_processes_five_are_compared(
     assert sorted(answer.status_code for answer in answers) == [403] * 5 + [423] * 25
 
 
-async def test_a_count_is_committed_before_the_comparison(service: Service, family: Family) -> None:
-    """A process that dies while it compares has counted the attempt."""
-    hasher = service.app.state.accounts.hasher
+class HeldComparison:
+    """Comparisons that don't end before they are released."""
 
-    def die(_pin: str, _stored: str) -> Any:
-        raise ConnectionAbortedError("the process is gone")
+    def __init__(self, service: Service) -> None:
+        self.released = threading.Event()
+        hasher = service.app.state.accounts.hasher
+        check = hasher.check_pin
 
-    hasher.check_pin = die
-    with pytest.raises(ConnectionAbortedError):
-        await _try(family)
+        def held(pin: str, stored: str) -> Any:
+            assert self.released.wait(timeout=60)
+            return check(pin, stored)
+
+        hasher.check_pin = held
+
+
+async def _attempts(service: Service) -> list[int]:
     rows = await query(service, "SELECT wrong_count FROM accounts.pin_attempts")
-    assert [row.wrong_count for row in rows] == [1]
+    return [row.wrong_count for row in rows]
+
+
+async def test_an_attempt_is_committed_before_its_comparison(
+    service: Service, family: Family
+) -> None:
+    """So a caller who goes away, or a process that dies, has still used it up."""
+    comparison = HeldComparison(service)
+    attempt = asyncio.create_task(_try(family, PIN))
+    while not await _attempts(service):
+        assert not attempt.done()
+    # Nor does a comparison keep a connection from anybody else.
+    pool: Any = service.database.engine.pool
+    assert pool.checkedout() == 0
+    attempt.cancel()
+    await asyncio.wait([attempt])
+    comparison.released.set()
+    assert await _attempts(service) == [1]
+    assert (await _try(family)).json()["remaining_attempts"] == 3
 
 
 async def test_a_full_executor_answers_503_and_gives_the_attempts_back(
     database_url: str,
 ) -> None:
+    """One is compared and one waits; the other three find no place."""
     settings = quick_settings(offload=OffloadSettings(hashing_threads=1, hashing_queue=1))
     async with running_service(database_url, settings=settings) as service:
         family = await Family.register(service, with_pin=False)
         await family.call("POST", "/parental-controls/pin", json={"new_pin": PIN})
-        answers = await asyncio.gather(*(_try(family) for _ in range(5)))
-        statuses = [answer.status_code for answer in answers]
-        wrong, refused = statuses.count(403), statuses.count(503)
-        assert wrong + refused == 5
-        assert refused >= 1
-        full = next(answer for answer in answers if answer.status_code == 503)
-        assert problem(full) == (503, "core/overloaded")
-        assert int(full.headers["retry-after"]) >= 1
-        next_one = await _try(family)
-        assert next_one.json()["remaining_attempts"] == 5 - wrong - 1
+        comparison = HeldComparison(service)
+        attempts = [asyncio.create_task(_try(family)) for _ in range(5)]
+        answered = asyncio.Semaphore(0)
+        for attempt in attempts:
+            attempt.add_done_callback(lambda _: answered.release())
+        for _ in range(3):
+            await answered.acquire()
+        for answer in (attempt.result() for attempt in attempts if attempt.done()):
+            assert problem(answer) == (503, "core/overloaded")
+            assert int(answer.headers["retry-after"]) >= 1
+        assert await _attempts(service) == [2]
+        comparison.released.set()
+        answers = await asyncio.gather(*attempts)
+        assert sorted(answer.status_code for answer in answers) == [403, 403, 503, 503, 503]
+        assert (await _try(family)).json()["remaining_attempts"] == 2
         rows = await query(service, "SELECT cardinality(wrong_at) AS n FROM accounts.pins")
-        assert rows[0].n == wrong + 1
+        assert rows[0].n == 3
 
 
 async def test_a_childs_device_has_a_lock_of_its_own(service: Service) -> None:

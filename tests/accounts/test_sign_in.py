@@ -24,7 +24,7 @@ async def test_registering_signs_the_first_guardian_in(service: Service) -> None
     assert response.status_code == 201
     answer = response.json()
     assert answer["token_type"] == "bearer"
-    assert answer["expires_in"] == 900
+    assert answer["expires_in"] == service.app.state.settings.security.access_token_seconds
     assert answer["refresh_token"]
     assert set(answer["user"]) == {"id", "email", "roles", "household_id", "household_name"}
     assert answer["user"]["email"] == "ada@example.com"
@@ -180,3 +180,19 @@ async def test_a_password_isnt_kept_in_the_clear(service: Service) -> None:
     for row in rows:
         assert PASSWORD not in row.all
         assert family.refresh_token not in row.all
+
+
+async def test_bodies_that_are_no_text_are_refused(service: Service) -> None:
+    """Half of a surrogate pair is valid JSON and no text; as a name it must not break answers."""
+    json = {"Content-Type": "application/json"}
+    for body in (
+        b'{"email": "a@example.com", "password": "\\ud800 a password"}',
+        b'{"email": "\\ud800@example.com", "password": "a password"}',
+        b'{"email": "a@example.com", "password": "a password", "\\ud800": 1}',
+        b"[]",
+        b"null",
+    ):
+        response = await service.client.post(f"{API}/auth/login", content=body, headers=json)
+        assert problem(response) == (422, "core/invalid-request"), body
+    broken = await service.client.post(f"{API}/auth/login", content=b'{"email', headers=json)
+    assert problem(broken) == (400, "core/malformed-request")

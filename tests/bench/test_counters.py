@@ -31,11 +31,17 @@ def test_statements_of_a_phase_are_the_growth_without_the_bench_s_question() -> 
         1: StatementCalls("SELECT\n  a", 14, 7.5),
         2: StatementCalls("SELECT b", 1, 1.0),
         3: StatementCalls("COMMIT", 9, 0.1),
+        5: StatementCalls("SELECT", 8, 0.1),
         4: StatementCalls("SELECT calls FROM pg_stat_statements", 1, 0.1),
     }
     grown = statements_between(before, after)
-    assert grown == [StatementCalls("COMMIT", 9, 0.1), StatementCalls("SELECT a", 4, 2.5)]
-    assert [one.is_control for one in grown] == [True, False]
+    assert [(one.query, one.calls) for one in grown] == [
+        ("COMMIT", 9),
+        ("SELECT", 8),
+        ("SELECT a", 4),
+    ]
+    assert grown[2].execution_ms == 2.5
+    assert [one.is_control for one in grown] == [True, True, False]
 
 
 def test_process_statistics_survive_odd_names() -> None:

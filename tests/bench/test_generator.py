@@ -3,6 +3,7 @@
 import asyncio
 import json
 import sys
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -18,6 +19,7 @@ from bench.wire import Address, ResponseReader, WireError, request_head, with_bo
 from tests.bench.stall_server import StallServer, stall_server
 
 _ADDRESS = Address("127.0.0.1", 80)
+_ROOT = Path(__file__).resolve().parent.parent.parent
 
 
 def _viewers(count: int) -> list[Viewer]:
@@ -48,7 +50,7 @@ async def test_latency_counts_from_the_due_time_although_the_service_stalls() ->
         opened_at: list[float] = []
 
         def open_gate() -> None:
-            opened_at.append(loop.time())
+            opened_at.append(time.monotonic())
             server.gate.set()
 
         due_times = [0.0, 0.005, 0.01, 0.015]
@@ -179,7 +181,7 @@ async def test_the_generator_works_as_a_process_of_its_own(tmp_path: Path) -> No
                 "closed in_flight=2 count=9",
             ),
             stdout=asyncio.subprocess.PIPE,
-            cwd=Path(__file__).resolve().parent.parent.parent,
+            cwd=_ROOT,
         )
         out, _ = await process.communicate()
     assert process.returncode == 0

@@ -80,6 +80,12 @@ class RealMpv:
         """Whether mpv is paused, asked now."""
         return bool(await self.mpv.find_property("pause"))
 
+    async def comes_to_a_stand(self, *, within: float = 10) -> None:
+        """Wait until mpv is paused; mpv may merge a short change, so it is asked."""
+        async with asyncio.timeout(within):
+            while not await self.is_paused():  # noqa: ASYNC110
+                await asyncio.sleep(0.02)
+
     async def press(self, *words: Any) -> None:
         """What a person does."""
         await self.mpv.command(*words)

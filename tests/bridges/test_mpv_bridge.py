@@ -107,8 +107,7 @@ async def test_it_is_stopped_at_zero_and_goes_on_after_a_grant_by_pin(
         stood_at = mpv.played_seconds
 
         await mpv.press("set_property", "pause", False)
-        await mpv.until(core_idle=False)
-        await mpv.until(pause=True)
+        await mpv.comes_to_a_stand()
         assert mpv.played_seconds - stood_at < 0.5
 
         await mpv.press("script-message", "watchkeeper-pin", "9999", "15")

@@ -24,7 +24,7 @@ async def connection(database_url: str):  # type: ignore[no-untyped-def]
 async def add(connection: asyncpg.Connection, *mentioned: tuple[UUID, str, str, str | None]) -> int:
     households, sources, external_ids, names = zip(*mentioned, strict=True)
     ids = [title_id_for(*reference[:3]) for reference in mentioned]
-    return await connection.fetchval(
+    count: int = await connection.fetchval(
         "SELECT catalogue.pub_add_titles($1, $2, $3, $4, $5, $6)",
         ids,
         list(households),
@@ -33,6 +33,7 @@ async def add(connection: asyncpg.Connection, *mentioned: tuple[UUID, str, str, 
         list(names),
         NOW,
     )
+    return count
 
 
 async def add_global(connection: asyncpg.Connection, source: str, external_id: str) -> UUID:

@@ -63,6 +63,12 @@ class Serving:
     ready: dict[str, Any]
     client: httpx.AsyncClient
 
+    async def becomes_ready(self) -> None:
+        """Ask until it says that it is ready."""
+        async with asyncio.timeout(START_SECONDS):
+            while (await self.client.get("/readyz", timeout=30)).status_code != 200:  # noqa: ASYNC110
+                await asyncio.sleep(0.2)
+
     async def stop(self, number: signal.Signals = signal.SIGTERM) -> Ended:
         """Ask it to stop and wait for its end."""
         self.process.send_signal(number)

@@ -33,10 +33,11 @@ async def empty_database(cluster: Cluster) -> AsyncIterator[str]:
 async def tables_of(url: str) -> int:
     connection = await asyncpg.connect(**driver_arguments(parse_database_url(url)))
     try:
-        return await connection.fetchval(
+        count: int = await connection.fetchval(
             "SELECT count(*) FROM pg_tables WHERE schemaname NOT LIKE 'pg\\_%'"
             " AND schemaname <> 'information_schema'"
         )
+        return count
     finally:
         await connection.close()
 
@@ -140,9 +141,7 @@ async def test_an_external_database_isnt_touched_unasked(
         migrated = await run("migrate", "--json", **settings)
         assert migrated.status == 0, migrated.err
         assert migrated.json["before"] is None
-        async with asyncio.timeout(10):
-            while (await service.client.get("/readyz")).status_code != 200:
-                await asyncio.sleep(0.2)
+        await service.becomes_ready()
     again = await run("migrate", **settings)
     assert again.out == f"The database is at revision {migrated.json['after']} already.\n"
     assert not (tmp_path / "postgres").exists()
@@ -180,10 +179,8 @@ async def test_the_service_survives_the_end_of_its_database(data_dir: Path) -> N
         os.kill(pid, signal.SIGKILL)
         login = {"email": "nobody@example.com", "password": "does not matter"}
         answer = await service.client.post("/api/v1/auth/login", json=login, timeout=30)
-        assert answer.status_code in {401, 403, 503}
-        async with asyncio.timeout(30):
-            while (await service.client.get("/readyz", timeout=30)).status_code != 200:
-                await asyncio.sleep(0.2)
+        assert answer.status_code in {401, 503}
+        await service.becomes_ready()
         answer = await service.client.post("/api/v1/auth/login", json=login)
         assert answer.status_code == 401
         assert (await service.stop()).status == 0

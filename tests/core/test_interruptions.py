@@ -9,7 +9,7 @@ from sqlalchemy import text
 
 from tests.core.conftest import opened
 from tests.core.proxy import CUT, DatabaseProxy
-from tests.core.work import add_note, backend_of, in_use, read_one
+from tests.core.work import add_note, backend_of, in_use, read_one, turns_until
 from watchkeeper.core.database import Database, UnitOfWork
 from watchkeeper.core.problems import DatabaseBusy, DatabaseUnavailable
 
@@ -138,8 +138,7 @@ async def test_requests_wait_for_a_server_that_restarts(proxy: DatabaseProxy) ->
     async with opened(proxy.url, prewarm_connections=3) as database:
         await proxy.go_away()
         requests = [asyncio.create_task(database.run(read_one)) for _ in range(60)]
-        while not database._reconnection.is_under_way:
-            await asyncio.sleep(0)
+        await turns_until(lambda: database._reconnection.is_under_way)
         before = proxy.connections
         await proxy.listen()
         assert await asyncio.gather(*requests) == [1] * 60
@@ -191,9 +190,7 @@ async def test_a_silent_server_is_found_out_by_the_ping(
     proxy: DatabaseProxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("watchkeeper.core.connections._PING_TIMEOUT_SECONDS", 0.05)
-    async with opened(
-        proxy.url, connect_timeout_seconds=0.05, restart_wait_seconds=0.1
-    ) as database:
+    async with opened(proxy.url, connect_timeout_seconds=1, restart_wait_seconds=0.1) as database:
         proxy.is_silent = True
         with pytest.raises(DatabaseUnavailable):
             await database.run(read_one)
@@ -209,11 +206,9 @@ async def test_a_caller_that_goes_away_while_the_server_is_away_leaves_nothing(
     async with opened(proxy.url) as database:
         await proxy.go_away()
         request = asyncio.create_task(database.run(read_one))
-        while not database._reconnection.is_under_way:
-            await asyncio.sleep(0)
+        await turns_until(lambda: database._reconnection.is_under_way)
         request.cancel()
         with pytest.raises(asyncio.CancelledError):
             await request
-        await asyncio.sleep(0)
-        assert not database._reconnection.is_under_way
+        await turns_until(lambda: not database._reconnection.is_under_way)
         assert in_use(database.engine) == 0

@@ -95,9 +95,7 @@ async def test_a_warm_unit_of_work_takes_four_round_trips(proxy: DatabaseProxy) 
         assert proxy.exchanges - before == 4
 
 
-async def test_a_cancelled_request_gives_its_connection_back(
-    empty_url: str, outsider: Any
-) -> None:
+async def test_a_cancelled_request_gives_its_connection_back(empty_url: str, outsider: Any) -> None:
     async def wait_in_the_server(unit: UnitOfWork) -> None:
         await add_note("half")(unit)
         is_waiting.set()
@@ -112,7 +110,7 @@ async def test_a_cancelled_request_gives_its_connection_back(
             with pytest.raises(asyncio.CancelledError):
                 await task
         assert in_use(database.engine) == 0
-        assert await asyncio.gather(database.run(read_one), database.run(read_one)) == [1, 1]
+        assert await asyncio.gather(*(database.run(read_one) for _ in range(2))) == [1, 1]
     assert await outsider.fetchval("SELECT count(*) FROM wk.notes") == 0
 
 
@@ -196,7 +194,8 @@ async def test_a_server_without_free_connections_is_a_clear_refusal(
     name = await outsider.fetchval("SELECT current_database()")
     await outsider.execute(f"ALTER DATABASE {name} CONNECTION LIMIT 1")
     try:
-        database = Database(empty_url, DatabaseSettings(restart_wait_seconds=0.1), metrics=Metrics())
+        settings = DatabaseSettings(restart_wait_seconds=0.1)
+        database = Database(empty_url, settings, metrics=Metrics())
         with pytest.raises(PoolExhausted, match="too many connections"):
             await database.run(read_one)
         await database.close()

@@ -4,7 +4,6 @@ import asyncio
 from dataclasses import dataclass
 from typing import Any
 
-import asyncpg
 import pytest
 import structlog
 from sqlalchemy import text
@@ -15,8 +14,6 @@ from watchkeeper.core.database import Database, UnitOfWork
 from watchkeeper.core.events import Subscriptions
 from watchkeeper.core.metrics import Metrics, count_operations
 from watchkeeper.core.problems import NotFound
-
-Outsider = "asyncpg.Connection[Any]"
 
 
 async def notes(outsider: Any) -> list[str]:
@@ -95,8 +92,8 @@ async def test_notifications_are_sent_at_the_commit_and_once(
     await outsider.add_listener("news", lambda *arguments: heard.put_nowait(arguments[-1]))
 
     async def work(unit: UnitOfWork) -> None:
-        unit.notify("news", "it's \"new\"")
-        unit.notify("news", "it's \"new\"")
+        unit.notify("news", 'it\'s "new"')
+        unit.notify("news", 'it\'s "new"')
         unit.notify("news", "second")
         await unit.send_notifications()
         # Whatever was sent before the commit would arrive before the answer to this.
@@ -104,7 +101,7 @@ async def test_notifications_are_sent_at_the_commit_and_once(
         assert heard.empty()
 
     await database.run(work)
-    assert await heard.get() == "it's \"new\""
+    assert await heard.get() == 'it\'s "new"'
     assert await heard.get() == "second"
     await outsider.execute("SELECT 1")
     assert heard.empty()
@@ -125,9 +122,7 @@ async def test_failed_work_sends_no_notification(database: Database, outsider: A
     assert heard.empty()
 
 
-async def test_reactions_to_a_fact_share_the_transaction(
-    empty_url: str, outsider: Any
-) -> None:
+async def test_reactions_to_a_fact_share_the_transaction(empty_url: str, outsider: Any) -> None:
     @dataclass(frozen=True)
     class NoteTaken:
         note: str

@@ -1,5 +1,8 @@
 """Small pieces of work for the tests of the database."""
 
+import asyncio
+from collections.abc import Callable
+
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.pool import QueuePool
@@ -31,3 +34,10 @@ def in_use(engine: AsyncEngine) -> int:
     pool = engine.pool
     assert isinstance(pool, QueuePool)
     return pool.checkedout()
+
+
+async def turns_until(is_so: Callable[[], bool]) -> None:
+    """Let everybody else have a turn until something is so; a test's time limit ends it."""
+    async with asyncio.timeout(10):
+        while not is_so():  # noqa: ASYNC110 - what is waited for has no event, on purpose
+            await asyncio.sleep(0)

@@ -30,6 +30,7 @@ from watchkeeper.viewing.types import (
 )
 
 MADRID = DaySettings("Europe/Madrid")
+BEGIN = datetime(2026, 3, 10, 15, 0, tzinfo=UTC)
 COUNTED, EXEMPT = SliceKind.COUNTED, SliceKind.EXEMPT
 
 
@@ -176,6 +177,7 @@ async def add_titles(database: Database, titles: Mapping[UUID, tuple[str, UUID |
                     "INSERT INTO catalogue.titles"
                     " (id, household_id, source, external_id, name, created_at, updated_at)"
                     " VALUES (:id, :household_id, 'test', :external_id, :name, :at, :at)"
+                    " ON CONFLICT DO NOTHING"
                 ),
                 {
                     "id": title_id,
@@ -198,7 +200,11 @@ class Home:
 
     @classmethod
     async def settle(cls, service: Service) -> "Home":
-        """Register a family in Madrid with a child."""
+        """Register a family in Madrid with a child, at the hour at which every test begins.
+
+        Families don't see each other, so that tests may share a service.
+        """
+        service.clock.set(BEGIN)
         family = await Family.register(service)
         profile_id = await family.add_profile("Noa")
         return cls(family, ProfileKey(UUID(family.household_id), UUID(profile_id)))

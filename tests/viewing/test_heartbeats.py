@@ -78,8 +78,9 @@ async def test_the_child_is_warned_stopped_and_freed_by_a_grant(family: Family, 
     stopped = await player.play(5 * 60)
     assert (stopped["enforcement"], stopped["reason"]) == ("blocked", "limit")
     assert stopped["remaining_minutes"] == 0
-    family.service.clock.advance(minutes=10)
-    held = await player.beat(state="ended")
+    for _ in range(20):
+        family.service.clock.advance(seconds=30)
+        held = await player.beat(state="ended")
     assert held["enforcement"] == "blocked"
     assert held["used_minutes"] == 30
     granted = await family.grant(child, 15)
@@ -327,3 +328,20 @@ async def test_two_processes_share_one_truth(service: Service, family: Family, c
             await asyncio.sleep(0.01)
         assert len(cache) == 0, "dropped by the announcement within a second"
         assert (await elsewhere.beat())["remaining_minutes"] == 13.5
+
+
+async def test_a_clock_that_stepped_back_makes_no_second_day(family: Family, child: str) -> None:
+    clock = family.service.clock
+    player = family.player(child)
+    await player.play(60)
+    today = clock.now()
+    clock.advance(hours=72)
+    await family.sign_in()
+    player.token, player.session_id = family.token, None
+    await player.play(60)
+    clock.set(today)
+    player.session_id = None
+    back = await player.play(60)
+    assert back["used_minutes"] >= 1, "what today had used is still there"
+    assert (await family.balance(child))["used_minutes"] == back["used_minutes"]
+    await assert_sums_agree(family.service.database, child)

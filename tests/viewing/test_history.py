@@ -1,13 +1,15 @@
 """History over HTTP: what it shows, page by page, and what it refuses."""
 
+from collections.abc import AsyncIterator
 from datetime import timedelta
 from typing import Any
 from uuid import uuid4
 
 import pytest
 
+from tests.harness.cluster import Cluster
 from tests.harness.family import API, Family, bearer
-from tests.harness.service import Service
+from tests.harness.service import Service, running_service
 from tests.harness.sums import assert_sums_agree
 from tests.viewing.rows import COUNTED, EXEMPT, Home, Piece, Watched, add_titles, at
 from watchkeeper.viewing.rules.instants import to_ms
@@ -28,9 +30,15 @@ NO_RANGES: tuple[tuple[dict[str, str], str], ...] = (
 )
 
 
+@pytest.fixture(scope="module")
+async def shared(cluster: Cluster) -> AsyncIterator[Service]:
+    async with cluster.database() as url, running_service(url) as service:
+        yield service
+
+
 @pytest.fixture
-async def home(service: Service) -> Home:
-    return await Home.settle(service)
+async def home(shared: Service) -> Home:
+    return await Home.settle(shared)
 
 
 def day_of(page: Any, date: str) -> Any:
@@ -285,8 +293,9 @@ class TestRefusals:
 
 
 class TestThroughHeartbeats:
-    async def test_what_was_played_is_what_is_shown(self, service: Service) -> None:
+    async def test_what_was_played_is_what_is_shown(self, shared: Service) -> None:
         """Two devices, two titles and a reset, with counters, until the sums are compared."""
+        service = shared
         service.clock.set(at("2026-03-09 04:40"))
         family = await Family.register(service)
         profile_id = await family.add_profile("Noa")

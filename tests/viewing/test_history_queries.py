@@ -3,6 +3,7 @@
 import json
 import random
 from collections import Counter
+from collections.abc import AsyncIterator
 from datetime import date, timedelta
 from typing import Any
 from uuid import UUID, uuid4
@@ -13,7 +14,8 @@ from hypothesis import strategies as st
 from sqlalchemy import text
 
 from tests.harness.budgets import query_budget
-from tests.harness.service import Service
+from tests.harness.cluster import Cluster
+from tests.harness.service import Service, running_service
 from tests.viewing.rows import (
     COUNTED,
     EXEMPT,
@@ -37,9 +39,15 @@ NOW = at("2026-03-10 15:00")
 TITLES = tuple(UUID(int=number) for number in range(1, 5))
 
 
+@pytest.fixture(scope="module")
+async def shared(cluster: Cluster) -> AsyncIterator[Service]:
+    async with cluster.database() as url, running_service(url) as service:
+        yield service
+
+
 @pytest.fixture
-async def home(service: Service) -> Home:
-    return await Home.settle(service)
+async def home(shared: Service) -> Home:
+    return await Home.settle(shared)
 
 
 async def read_all(history: History, home: Home, wanted: DateRange) -> list[HistoryDay]:
@@ -160,9 +168,10 @@ def nodes_of(plan: Any) -> list[Any]:
     return [plan, *(node for child in plan.get("Plans", ()) for node in nodes_of(child))]
 
 
-@pytest.fixture
-async def busy_home(home: Home) -> Home:
+@pytest.fixture(scope="module")
+async def busy_home(shared: Service) -> Home:
     """5 000 sessions in 90 days, and others of a brother, with fresh statistics."""
+    home = await Home.settle(shared)
     await add_titles(home.database, {title: (f"Title {title.int}", None) for title in TITLES})
     rng = random.Random(7)
     brother = Home(home.family, ProfileKey(home.key.household_id, uuid4()))
@@ -229,9 +238,9 @@ async def test_of_5000_sessions_every_one_is_given_in_pages_of_whole_dates(
 
 
 @pytest.mark.parametrize("name", sorted(QUERIES.sources))
-async def test_named_queries_are_accepted_by_the_database(service: Service, name: str) -> None:
+async def test_named_queries_are_accepted_by_the_database(shared: Service, name: str) -> None:
     """Prepared as they stand: columns, functions and types exist."""
-    numbered = QUERIES[name].compile(dialect=service.database.engine.dialect)
+    numbered = QUERIES[name].compile(dialect=shared.database.engine.dialect)
 
     async def prepare(unit: UnitOfWork) -> int:
         raw = await unit.connection.get_raw_connection()
@@ -239,4 +248,4 @@ async def test_named_queries_are_accepted_by_the_database(service: Service, name
         statement = await raw.driver_connection.prepare(str(numbered))
         return len(statement.get_attributes())
 
-    assert await service.database.run(prepare) > 0
+    assert await shared.database.run(prepare) > 0

@@ -2,6 +2,7 @@
 
 import csv
 import io
+from collections.abc import AsyncIterator
 from datetime import timedelta
 from itertools import product
 from typing import Any
@@ -10,8 +11,9 @@ from uuid import UUID, uuid4
 import pytest
 
 from tests.harness.budgets import query_budget
+from tests.harness.cluster import Cluster
 from tests.harness.family import Family
-from tests.harness.service import Service
+from tests.harness.service import Service, running_service
 from tests.viewing.rows import (
     EXEMPT,
     MADRID,
@@ -39,9 +41,15 @@ NO_WEEKS = (
 )
 
 
+@pytest.fixture(scope="module")
+async def shared(cluster: Cluster) -> AsyncIterator[Service]:
+    async with cluster.database() as url, running_service(url) as service:
+        yield service
+
+
 @pytest.fixture
-async def home(service: Service) -> Home:
-    return await Home.settle(service)
+async def home(shared: Service) -> Home:
+    return await Home.settle(shared)
 
 
 async def report_of(home: Home, **wanted: str) -> Any:
@@ -210,8 +218,9 @@ class TestCsv:
 
 
 class TestCost:
-    async def test_ten_children_cost_as_many_statements_as_one(self, service: Service) -> None:
+    async def test_ten_children_cost_as_many_statements_as_one(self, home: Home) -> None:
         film = uuid4()
+        service = home.family.service
         now = service.clock.now()
         spent: list[int] = []
         family = await Family.register(service)

@@ -52,7 +52,10 @@ async def get_signed_principal(request: Request, now: Now, credentials: _Credent
     if credentials is None:
         raise Unauthenticated
     floor: Floor = request.app.state.floor
-    return floor.signer.read(credentials.credentials, now)
+    principal = floor.signer.read(credentials.credentials, now)
+    # For the request's line in the log, which shows a pseudonym of it.
+    request.state.household_id = principal.household_id
+    return principal
 
 
 SignedPrincipal = Annotated[Principal, Depends(get_signed_principal)]

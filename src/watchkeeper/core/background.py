@@ -5,6 +5,8 @@ from collections.abc import Awaitable, Callable
 
 import structlog
 
+from watchkeeper.core.problems import Problem
+
 log = structlog.get_logger(__name__)
 
 _PAUSE_AFTER_FAULT_SECONDS = 1.0
@@ -42,3 +44,13 @@ class BackgroundTasks:
                 await asyncio.sleep(self._pause_seconds)
             else:
                 return
+
+
+async def repeat(work: Callable[[], Awaitable[object]], *, every_seconds: float) -> None:
+    """Run `work` again and again, first after one pause; a refusal waits for the next time."""
+    while True:
+        await asyncio.sleep(every_seconds)
+        try:
+            await work()
+        except Problem as problem:
+            log.warning("background.postponed", reason=problem.log or problem.detail)

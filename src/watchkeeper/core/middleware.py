@@ -64,7 +64,9 @@ class RequestContext:
             finally:
                 seconds = time.perf_counter() - started
                 self._record(scope, status, seconds)
-                if scope["path"] not in _QUIET:
+                # Heartbeats are logged by the batch that settles them.
+                has_own_line = scope["state"].get("has_own_line", False)
+                if scope["path"] not in _QUIET and not has_own_line:
                     log.info("request", **_line(scope, status, seconds, count.operations))
                 structlog.contextvars.unbind_contextvars("request_id")
 

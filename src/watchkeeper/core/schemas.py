@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime
 from typing import Annotated, Any
+from unicodedata import category
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, PlainSerializer
 
@@ -32,7 +33,7 @@ def minutes_of(milliseconds: int) -> float:
 
 
 def _no_control_characters(value: Any) -> Any:
-    if isinstance(value, str) and any(ord(char) < 32 or ord(char) == 127 for char in value):
+    if isinstance(value, str) and any(category(char) == "Cc" for char in value):
         raise ValueError("must not contain control characters")
     return value
 

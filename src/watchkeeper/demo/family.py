@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import insert, text
 
 from watchkeeper.accounts.public import (
+    Device,
     Hasher,
     Household,
     HouseholdTime,
@@ -18,6 +19,8 @@ from watchkeeper.accounts.public import (
     has_users,
     store_first_pin,
 )
+from watchkeeper.accounts.public import DeviceType as PairedDeviceType
+from watchkeeper.accounts.repository.devices import store_pairing
 from watchkeeper.accounts.repository.users import insert_user
 from watchkeeper.catalogue.public import Title, add_global_titles, plan_titles
 from watchkeeper.core.auth import Role
@@ -82,7 +85,10 @@ async def make_demo(floor: Floor, tell: Tell) -> DemoMade:
     made_at = now - timedelta(days=DAYS + 1)
     titles = plan_titles(demo_titles(), made_at)
     household = Household(new_id(), "Rivera", HouseholdTime(TIMEZONE), True, False, made_at)
-    people = [_live(household, habit, titles, now) for habit in HABITS]
+    people = [
+        _live(household, habit, made_at + timedelta(seconds=number), titles, now)
+        for number, habit in enumerate(HABITS)
+    ]
 
     async def work(unit: UnitOfWork) -> None:
         await _require_empty(unit)
@@ -95,9 +101,10 @@ async def make_demo(floor: Floor, tell: Tell) -> DemoMade:
         for (role, email), password_hash in zip(STAFF.items(), hashes[1:], strict=True):
             await _add_staff(unit, email, role, password_hash, made_at)
         await add_global_titles(unit, demo_titles(), made_at)
-        await _store_devices(unit, household.household_id, now)
         for person in people:
             await create_profile(unit, person.profile, actor="demo")
+        await _store_devices(unit, people, now)
+        for person in people:
             await _store_history(unit, person, guardian.id, now)
         unit.notify(DEMO_ACCOUNTS_ADDED, str(household.household_id))
 
@@ -116,7 +123,9 @@ async def _require_empty(unit: UnitOfWork) -> None:
         raise DatabaseNotEmptyError
 
 
-def _live(household: Household, habit: Habit, titles: Sequence[Title], now: datetime) -> Person:
+def _live(
+    household: Household, habit: Habit, joined_at: datetime, titles: Sequence[Title], now: datetime
+) -> Person:
     """Let one person live through the last 30 days."""
     profile = Profile(
         household_id=household.household_id,
@@ -124,7 +133,7 @@ def _live(household: Household, habit: Habit, titles: Sequence[Title], now: date
         name=habit.name,
         is_child=habit.is_child,
         avatar=None,
-        created_at=household.created_at,
+        created_at=joined_at,
     )
     viewer = Viewer(
         household_id=household.household_id,
@@ -155,18 +164,27 @@ async def _add_staff(
     )
 
 
-async def _store_devices(unit: UnitOfWork, household_id: UUID, now: datetime) -> None:
-    batch = Batch()
-    for screen in (TELEVISION, *(habit.own_screen for habit in HABITS)):
-        batch.add(
-            "devices",
-            {
-                "household_id": str(household_id),
-                "device_id": screen.device_id,
-                "device_type": screen.device_type,
-            },
+async def _store_devices(unit: UnitOfWork, people: Sequence[Person], now: datetime) -> None:
+    """Store the television and everybody's own screen; the children's are paired with them."""
+    household_id = people[0].profile.household_id
+    screens: list[tuple[Screen, UUID | None]] = [(TELEVISION, None)]
+    for person, habit in zip(people, HABITS, strict=True):
+        screens.append((habit.own_screen, person.profile.id if habit.is_child else None))
+    for screen, child_id in screens:
+        made_at = people[0].profile.created_at
+        device = Device(
+            household_id=household_id,
+            id=new_id(),
+            device_id=screen.device_id,
+            device_type=PairedDeviceType(screen.device_type),
+            name=screen.name,
+            profile_id=child_id,
+            pairing_id=new_id() if child_id else None,
+            paired_at=made_at if child_id else None,
+            first_seen_at=made_at,
+            last_seen_at=now,
         )
-    await store(unit, batch, now)
+        await store_pairing(unit, device)
 
 
 async def _store_history(

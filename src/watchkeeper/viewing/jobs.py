@@ -1,7 +1,5 @@
 """Background work of viewing time: closing sessions that fell silent."""
 
-import asyncio
-from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from uuid import UUID
 
@@ -9,7 +7,6 @@ import structlog
 
 from watchkeeper.core.database import UnitOfWork
 from watchkeeper.core.floor import Floor
-from watchkeeper.core.problems import Problem
 from watchkeeper.viewing.repository import QUERIES, ProfileKey
 from watchkeeper.viewing.service.heartbeats import Heartbeats
 
@@ -43,13 +40,3 @@ async def close_silent_sessions(floor: Floor, heartbeats: Heartbeats) -> int:
     if closed:
         log.info("sessions.closed_silent", sessions=closed)
     return closed
-
-
-async def repeat(work: Callable[[], Awaitable[object]], every_seconds: float) -> None:
-    """Run `work` again and again for as long as the service runs; a refusal waits for next time."""
-    while True:
-        await asyncio.sleep(every_seconds)
-        try:
-            await work()
-        except Problem as problem:
-            log.warning("job.postponed", reason=problem.log or problem.detail)

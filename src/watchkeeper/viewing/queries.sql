@@ -53,7 +53,8 @@ ORDER BY v.household_id, v.profile_id
 FOR NO KEY UPDATE
 
 -- name: load_last_days
--- The day that contains an instant and the last stored one of some profiles of one household.
+-- The days around an instant of some profiles of one household: the last that starts until then,
+-- those that end after it, and the last one stored.
 -- Parameters: household_id, profiles uuid[], now. Index: days_pkey.
 SELECT d.profile_id, to_jsonb(d) AS day
 FROM unnest(CAST(:profiles AS uuid[])) AS k (p)
@@ -61,6 +62,9 @@ JOIN LATERAL (
     SELECT * FROM viewing.days d
     WHERE d.household_id = :household_id AND d.profile_id = k.p
       AND (d.ends_at > :now
+           OR d.starts_at = (SELECT max(l.starts_at) FROM viewing.days l
+                             WHERE l.household_id = :household_id AND l.profile_id = k.p
+                               AND l.starts_at <= :now)
            OR d.starts_at = (SELECT max(l.starts_at) FROM viewing.days l
                              WHERE l.household_id = :household_id AND l.profile_id = k.p))
 ) d ON true

@@ -50,6 +50,7 @@ ViewingDep = Annotated[Viewing, Depends(get_viewing)]
 
 @router.post("/heartbeat", summary="Report what a player did, learn what it may do")
 async def heartbeat(
+    request: Request,
     body: HeartbeatRequest,
     caller: SignedPrincipal,
     viewing: ViewingDep,
@@ -75,6 +76,7 @@ async def heartbeat(
         raise Undecided() from error
     if isinstance(answer, Problem):
         raise answer
+    request.state.has_own_line = True
     return _heartbeat_response(answer)
 
 

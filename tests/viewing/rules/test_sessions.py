@@ -1,5 +1,6 @@
 """One stream per child: takeovers, start keys, silence, the end call and refusals."""
 
+from dataclasses import replace
 from datetime import timedelta
 from uuid import UUID, uuid4
 
@@ -109,6 +110,14 @@ class TestTakeover:
         for home in homes:
             assert start(home, "tablet").is_open
             assert (home.counted_s, home.forgiven_s) == (0, 150)
+
+    def test_a_device_renamed_meanwhile_shows_its_new_name(self) -> None:
+        home = Home()
+        session = start(home)
+        home.sessions[session.id] = replace(session, device_name="the old name")
+        told = home.beat(session=session.id).session
+        assert told is not None
+        assert told.device_name == "the tv"
 
 
 class TestStartKey:

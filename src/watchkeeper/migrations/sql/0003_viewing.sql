@@ -43,7 +43,8 @@ CREATE TABLE viewing.days (
     floor_ms bigint,
     unlimited_grants smallint NOT NULL DEFAULT 0,
     CONSTRAINT days_pkey PRIMARY KEY (household_id, profile_id, starts_at),
-    CONSTRAINT days_length CHECK (ends_at > starts_at AND ends_at <= starts_at + interval '44 hours'),
+    -- 20 to 44 hours, and more only where a zone leaves out a date or turns its clock by hours.
+    CONSTRAINT days_length CHECK (ends_at > starts_at AND ends_at <= starts_at + interval '72 hours'),
     CONSTRAINT days_amounts CHECK (
         counted_ms >= 0 AND exempt_ms >= 0 AND written_off_ms >= 0 AND forgiven_ms >= 0)
 ) WITH (fillfactor = 70);
@@ -240,7 +241,10 @@ BEGIN
           AND (d.ends_at > open.since - (greatest(90, v.grace_seconds + 45) * interval '1 second')
                OR d.ends_at > p_now
                OR d.starts_at = (SELECT max(l.starts_at) FROM viewing.days l
-                                 WHERE l.household_id = k.h AND l.profile_id = k.p))
+                                 WHERE l.household_id = k.h AND l.profile_id = k.p)
+               OR d.starts_at = (SELECT max(l.starts_at) FROM viewing.days l
+                                 WHERE l.household_id = k.h AND l.profile_id = k.p
+                                   AND l.starts_at <= p_now))
     ) day ON true;
 END $$;
 

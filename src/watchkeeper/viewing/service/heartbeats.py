@@ -13,7 +13,7 @@ from uuid import UUID
 
 import structlog
 
-from watchkeeper.accounts.public import raise_for_credential
+from watchkeeper.accounts.public import DeviceNoLongerPaired, raise_for_credential
 from watchkeeper.catalogue.public import title_id_for
 from watchkeeper.core.auth import DevicePrincipal, Principal
 from watchkeeper.core.database import UnitOfWork
@@ -100,10 +100,7 @@ class Heartbeats:
                 lambda unit: self._settle(unit, found, known), is_replayable=True
             )
         answers = iter(settled)
-        result = [
-            next(answers) if call.key in known else NotFound("We couldn't find that profile.")
-            for call in calls
-        ]
+        result = [next(answers) if call.key in known else _profile_gone(call) for call in calls]
         self._record(result, time.perf_counter() - started, count.operations)
         return result
 
@@ -224,7 +221,7 @@ class Heartbeats:
             metrics.heartbeats.labels(enforcement=label).inc()
             metrics.heartbeat.observe(seconds)
             metrics.heartbeat_seconds.observe(seconds)
-        log.debug(
+        log.info(
             "heartbeats.settled",
             heartbeats=len(answers),
             duration_ms=round(seconds * 1000, 2),
@@ -248,6 +245,13 @@ def refusal_of(settlement: Settlement) -> Problem | None:
         case Outcome.SESSION_UNKNOWN:
             return NotFound("We couldn't find that session.")
     return None
+
+
+def _profile_gone(call: HeartbeatCall) -> Problem:
+    """A device whose child was deleted isn't paired any more; a person asked for nothing known."""
+    if isinstance(call.caller, DevicePrincipal):
+        return DeviceNoLongerPaired()
+    return NotFound("We couldn't find that profile.")
 
 
 def _question(call: HeartbeatCall) -> Question:
