@@ -280,6 +280,28 @@ async def test_without_an_answer_it_never_plays_past_the_last_known_remaining_ti
         assert (stage.phase(), stage.outcome.reason) == (Phase.BLOCKED, "limit")
 
 
+async def test_what_is_left_counts_from_when_the_heartbeat_was_sent() -> None:
+    async with staged(limit_ms=600_000) as stage:
+        await stage.plays()
+        await stage.passes(29)
+        stage.wire.delay_seconds = 4
+        await stage.passes(6)
+        left = stage.loop.remaining
+        assert left is not None
+        assert left.total_seconds() == pytest.approx(600 - 35, abs=0.4)
+
+
+async def test_a_player_that_is_known_to_be_alone_stops_at_zero_exactly() -> None:
+    async with staged(limit_ms=21_000, grace_seconds=900) as stage:
+        await stage.plays()
+        await stage.passes(5)
+        stage.wire.is_cut = True
+        await stage.plays(LESSON)
+        await stage.passes(60)
+        assert stage.phase() is Phase.UNREACHABLE
+        assert stage.watched_seconds == pytest.approx(21, abs=0.05)
+
+
 async def test_a_long_pause_uses_up_its_first_300_seconds_and_no_more() -> None:
     async with staged(limit_ms=310_000, grace_seconds=900) as stage:
         await stage.plays()

@@ -130,7 +130,10 @@ async def test_days_with_the_same_label_are_shown_as_one_date(home: Home) -> Non
     history = History(home.family.service.floor)
     (day,) = await read_all(history, home, DateRange(first.label, first.label))
     assert (day.counted_ms, day.educational_ms) == (1_200_000, 60_000)
-    assert [entry.session_id for entry in day.entries] == [later.id, through.id]
+    assert [(entry.session_id, entry.started_at) for entry in day.entries] == [
+        (later.id, later.started_at),
+        (through.id, through.started_at),
+    ]
 
 
 async def test_the_cost_is_flat(home: Home) -> None:

@@ -40,12 +40,14 @@ _INSERT_HOUSEHOLDS = text(
     users AS (
         INSERT INTO accounts.users
             (id, email, password_hash, roles, household_id, created_at, password_changed_at)
-        SELECT user_id, user_id || '@load-test.invalid', CAST(:unusable AS text), '{guardian}', household_id,
-               CAST(:now AS timestamptz), CAST(:now AS timestamptz)
+        SELECT user_id, user_id || '@load-test.invalid', CAST(:unusable AS text), '{guardian}',
+               household_id, CAST(:now AS timestamptz), CAST(:now AS timestamptz)
         FROM made
     )
     INSERT INTO accounts.sign_ins (id, user_id, household_id, client, created_at, last_used_at)
-    SELECT sign_in_id, user_id, household_id, 'load test', CAST(:now AS timestamptz), CAST(:now AS timestamptz) FROM made
+    SELECT sign_in_id, user_id, household_id, 'load test', CAST(:now AS timestamptz),
+           CAST(:now AS timestamptz)
+    FROM made
     """
 ).bindparams(unusable=_UNUSABLE_HASH)
 

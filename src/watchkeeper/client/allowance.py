@@ -69,8 +69,7 @@ class Allowance:
 
 
 def _running_limit(answer: HeartbeatAnswer) -> timedelta | None:
-    is_exempt = answer.is_educational and answer.binding != "limit"
-    if answer.remaining_minutes is None or is_exempt:
+    if answer.remaining_minutes is None:
         return None
     return max(timedelta(minutes=answer.remaining_minutes), _ZERO)
 

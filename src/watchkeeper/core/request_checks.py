@@ -1,16 +1,21 @@
 """What is wrong with a request whatever it asks for: host, address, size and kind of body."""
 
+from urllib.parse import parse_qsl
+
 from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from watchkeeper.core.problems import (
     BodyTooLarge,
+    InvalidRequest,
     MalformedRequest,
+    Problem,
     UnknownHost,
     UnsupportedMediaType,
 )
 
+_NAME_LENGTH = 100
 _WITH_BODY = {"POST", "PUT", "PATCH", "DELETE"}
 
 
@@ -62,11 +67,19 @@ class AddressCheck:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and (
-            "\0" in scope["path"] or b"%00" in scope.get("query_string", b"")
-        ):
-            raise MalformedRequest("The address contains a NUL character.")
+        if scope["type"] == "http":
+            if "\0" in scope["path"]:
+                raise MalformedRequest("The address contains a NUL character.")
+            if b"%00" in scope.get("query_string", b""):
+                raise _nul_in_query(scope["query_string"].decode("latin-1"))
         await self.app(scope, receive, send)
+
+
+def _nul_in_query(query: str) -> Problem:
+    for name, value in parse_qsl(query, keep_blank_values=True):
+        if "\0" in value and name.isprintable():
+            return InvalidRequest.field(name[:_NAME_LENGTH], "must not contain control characters")
+    return MalformedRequest("The address contains a NUL character.")
 
 
 class BodyLimit:
