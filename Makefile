@@ -32,8 +32,7 @@ lint: setup ## Check style, size of functions, and the walls between packages
 	@$(BIN)/lint-imports --no-logo
 
 types: setup ## Check the types
-	@$(BIN)/mypy
-	@$(BIN)/mypy tests
+	@$(BIN)/mypy src tests bench
 
 format: setup ## Format the code
 	@$(BIN)/ruff format .

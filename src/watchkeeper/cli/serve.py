@@ -167,11 +167,19 @@ async def _database(settings: Settings) -> AsyncIterator[str]:
     server = await EmbeddedServer.start(data_dir_of(settings), on_progress=note)
     try:
         watching = asyncio.create_task(server.watch(), name="embedded database")
+        watching.add_done_callback(_report_failure)
         await migrate(server.dsn)
         yield server.dsn
     finally:
         await server.stop()
         await watching
+
+
+def _report_failure(watching: "asyncio.Task[None]") -> None:
+    """A watch that ended by a bug is told at once; the service goes on without it."""
+    error = None if watching.cancelled() else watching.exception()
+    if error is not None:
+        log.error("database.not_watched", exc_info=error)
 
 
 def _config(app: FastAPI, settings: Settings) -> uvicorn.Config:

@@ -13,8 +13,9 @@ from watchkeeper.core.problems import (
 DRIVER_FAILURES = (DBAPIError, asyncpg.PostgresError, asyncpg.InterfaceError, ConnectionError)
 """Everything by which a statement or a commit can fail below us."""
 
-CONNECT_FAILURES = (*DRIVER_FAILURES, OSError)
-"""Everything by which a connection can fail to open; a missing socket is an `OSError`."""
+CONNECT_FAILURES = (*DRIVER_FAILURES, OSError, asyncpg.InternalClientError)
+"""Everything by which a connection can fail to open; a missing socket is an `OSError`, and a
+server that dies in the middle of the handshake makes the driver doubt itself."""
 
 # SQLSTATE classes and codes (PostgreSQL documentation, appendix A).
 _CONNECTION_EXCEPTION = "08"
@@ -45,7 +46,7 @@ def is_connection_lost(error: BaseException) -> bool:
     """Whether the server or the network went away; the same work may succeed once it is back."""
     if isinstance(error, DBAPIError) and error.connection_invalidated:
         return True
-    if isinstance(error, OSError):
+    if isinstance(error, OSError | asyncpg.InternalClientError):
         return True
     state = sqlstate_of(error)
     if state is None:
