@@ -42,6 +42,7 @@ from watchkeeper.viewing.subscribers import (
     follow_profile,
     open_viewing_account,
 )
+from watchkeeper.viewing.title_router import router as title_router
 
 log = structlog.get_logger(__name__)
 API = "/api/v1"
@@ -139,6 +140,7 @@ def _add_domains(
         catalogue_router,
         viewing_router,
         parental_router,
+        title_router,
         history_router,
         admin_router,
     )

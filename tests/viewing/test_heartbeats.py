@@ -345,3 +345,14 @@ async def test_a_clock_that_stepped_back_makes_no_second_day(family: Family, chi
     assert back["used_minutes"] >= 1, "what today had used is still there"
     assert (await family.balance(child))["used_minutes"] == back["used_minutes"]
     await assert_sums_agree(family.service.database, child)
+
+
+async def test_what_was_forgiven_is_shown(family: Family, child: str) -> None:
+    await family.player(child, "tv").play(60)
+    family.service.clock.advance(seconds=100)
+    taken_over = await family.player(child, "tablet").beat()
+    assert taken_over["used_minutes"] == 1.5, "a takeover charges 30 s of what nobody reported"
+    (report,) = (await family.call("GET", "/parental-controls/weekly-report"))["profiles"]
+    today = report["daily_totals"][-1]
+    assert today["counted_minutes"] == 1.5
+    assert today["forgiven_minutes"] == pytest.approx(70 / 60, abs=1e-4)

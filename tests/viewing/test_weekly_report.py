@@ -200,6 +200,7 @@ class TestCsv:
             date=at("2026-03-09 00:00").date(),
             counted_minutes=1,
             educational_minutes=0,
+            forgiven_minutes=0,
             limit_minutes=None,
         )
         child = ChildReportAnswer(

@@ -139,6 +139,9 @@ class DailyTotalAnswer(Answer):
     date: date
     counted_minutes: float
     educational_minutes: float
+    forgiven_minutes: float = Field(
+        description="Unreported time that wasn't charged: a player went silent while it played."
+    )
     limit_minutes: int | None
 
     @classmethod
@@ -148,6 +151,7 @@ class DailyTotalAnswer(Answer):
             date=total.label,
             counted_minutes=minutes_of(total.counted_ms),
             educational_minutes=minutes_of(total.educational_ms),
+            forgiven_minutes=minutes_of(total.forgiven_ms),
             limit_minutes=total.limit_minutes,
         )
 

@@ -47,6 +47,15 @@ grants = Table(
     Column("created_at", DateTime(timezone=True), nullable=False),
 )
 
+title_overrides = Table(
+    "title_overrides",
+    metadata,
+    Column("household_id", Uuid, primary_key=True),
+    Column("title_id", Uuid, primary_key=True),
+    Column("counts", Text, nullable=False),
+    Column("updated_at", DateTime(timezone=True), nullable=False),
+)
+
 days = Table(
     "days",
     metadata,

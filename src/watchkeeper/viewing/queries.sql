@@ -103,3 +103,11 @@ WHERE s.household_id = :household_id AND s.profile_id = :profile_id AND s.ended_
 SELECT s.profile_id, s.device_id
 FROM viewing.sessions s
 WHERE s.household_id = :household_id AND s.id = :session_id
+
+-- name: find_title_override
+-- A title as a household sees it, with what the household says of it.
+-- Parameters: household_id, title_id. Index: the catalogue's primary key, title_overrides_pkey.
+SELECT t.id, t.name, t.is_educational, coalesce(o.counts, 'default') AS counts
+FROM catalogue.pub_titles t
+LEFT JOIN viewing.title_overrides o ON o.household_id = :household_id AND o.title_id = t.id
+WHERE t.id = :title_id AND (t.household_id IS NULL OR t.household_id = :household_id)

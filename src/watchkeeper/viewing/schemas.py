@@ -16,7 +16,7 @@ from pydantic import (
 )
 
 from watchkeeper.core.schemas import Answer, Instant, PlainText, Request
-from watchkeeper.viewing.types import Binding, DeviceType, Enforcement, PlayState
+from watchkeeper.viewing.types import Binding, Counts, DeviceType, Enforcement, PlayState
 
 _LARGEST = 2**53 - 1  # what every JSON reader can hold exactly
 
@@ -253,3 +253,18 @@ class GrantPage(Answer):
 
     grants: list[GrantItem]
     next_cursor: str | None
+
+
+class TitleOverrideRequest(Request):
+    """Whether a title uses the allowance in this household, whatever the catalogue says."""
+
+    counts: Counts = Field(strict=False)
+
+
+class TitleOverrideResponse(Answer):
+    """A title and what follows for this household's children."""
+
+    title_id: UUID
+    name: str
+    counts: Counts
+    is_educational: bool

@@ -46,6 +46,14 @@ class SliceKind(StrEnum):
     EXEMPT = "exempt"
 
 
+class Counts(StrEnum):
+    """How a title is charged in one household, whatever the catalogue says."""
+
+    ALWAYS = "always"
+    NEVER = "never"
+    DEFAULT = "default"
+
+
 class Enforcement(StrEnum):
     """What a player is told; the two warnings keep their names whatever their thresholds are."""
 

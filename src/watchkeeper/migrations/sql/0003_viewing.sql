@@ -154,6 +154,16 @@ CREATE TABLE viewing.grants (
 );
 CREATE INDEX grants_by_day ON viewing.grants (household_id, profile_id, day_starts_at, created_at);
 
+-- What a household says of a title, whatever the catalogue says: it always or never counts.
+CREATE TABLE viewing.title_overrides (
+    household_id uuid NOT NULL,
+    title_id uuid NOT NULL,
+    counts text NOT NULL,
+    updated_at timestamptz NOT NULL,
+    CONSTRAINT title_overrides_pkey PRIMARY KEY (household_id, title_id),
+    CONSTRAINT title_overrides_counts CHECK (counts IN ('always', 'never'))
+);
+
 -- The last changes of what a child's players were told; at most 50 a profile are kept.
 CREATE TABLE viewing.decisions (
     household_id uuid NOT NULL,
@@ -229,8 +239,11 @@ BEGIN
         ORDER BY s.started_at DESC LIMIT 1
     ) named ON true
     LEFT JOIN LATERAL (
-        SELECT jsonb_object_agg(t.id, t.is_educational) AS titles
+        SELECT jsonb_object_agg(t.id, CASE o.counts WHEN 'never' THEN true
+                                                    WHEN 'always' THEN false
+                                                    ELSE t.is_educational END) AS titles
         FROM catalogue.pub_titles t
+        LEFT JOIN viewing.title_overrides o ON o.household_id = k.h AND o.title_id = t.id
         WHERE t.id = ANY (open.titles || title.id)
           AND (t.household_id IS NULL OR t.household_id = k.h)
     ) known ON true

@@ -99,7 +99,8 @@ class DailyTotal:
     """One date of a child's report.
 
     `limit_minutes` is the plain limit, without grants; None means unlimited. `was_lifted` says
-    that a guardian lifted the limit for the rest of that day.
+    that a guardian lifted the limit for the rest of that day. `forgiven_ms` is time that no player
+    reported and that wasn't charged.
     """
 
     label: date
@@ -107,6 +108,7 @@ class DailyTotal:
     educational_ms: int
     limit_minutes: int | None
     was_lifted: bool = False
+    forgiven_ms: int = 0
 
     @property
     def usage_percent(self) -> float | None:
@@ -170,6 +172,7 @@ def _total(
         educational_ms=sum(state.exempt_ms for state in states),
         limit_minutes=_sum_of_limits(limits),
         was_lifted=any(state.ledger.is_unlimited for state in states),
+        forgiven_ms=sum(state.forgiven_ms for state in states),
     )
 
 

@@ -7,6 +7,7 @@ from watchkeeper.viewing.service.balances import Balances
 from watchkeeper.viewing.service.grants import Grants
 from watchkeeper.viewing.service.heartbeats import Heartbeats
 from watchkeeper.viewing.service.policies import Policies
+from watchkeeper.viewing.service.title_overrides import TitleOverrides
 
 
 class Viewing:
@@ -18,6 +19,7 @@ class Viewing:
         self.balances = Balances(floor, self.configurations)
         self.policies = Policies(floor, self.configurations)
         self.grants = Grants(floor, self.configurations)
+        self.title_overrides = TitleOverrides(floor)
 
 
-__all__ = ["Balances", "Grants", "Heartbeats", "Policies", "Viewing"]
+__all__ = ["Balances", "Grants", "Heartbeats", "Policies", "TitleOverrides", "Viewing"]
