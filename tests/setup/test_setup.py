@@ -82,14 +82,14 @@ def test_an_old_python_is_passed_over(clone: Path, tools: Path) -> None:
 
 
 def test_an_old_python_that_was_asked_for_is_refused(clone: Path, tools: Path) -> None:
-    fake_python(tools, "python3", f'exec {sys.executable} "$@"')
+    fake_python(tools, "python3", f'exec "{sys.executable}" "$@"')
     fake_python(tools, "ancient", "exit 1")
     (line,) = first_lines(make(clone, tools, "setup", "PYTHON=ancient"))
     assert "'ancient'" in line
 
 
 def test_without_venv_one_line_says_what_to_install(clone: Path, tools: Path) -> None:
-    without_venv = f'case "$2" in *ensurepip*) exit 1 ;; esac\nexec {sys.executable} "$@"'
+    without_venv = f'case "$2" in *ensurepip*) exit 1 ;; esac\nexec "{sys.executable}" "$@"'
     fake_python(tools, "python3", without_venv)
     done = make(clone, tools, "setup")
     assert done.returncode != 0
@@ -104,7 +104,7 @@ def test_a_failed_installation_is_shown_and_tried_again(clone: Path, tools: Path
     (clone / "requirements").mkdir()
     wrong = "no-such-package-of-ours==1 --hash=sha256:" + "0" * 64
     (clone / "requirements" / "dev.lock").write_text(f"{wrong}\n")
-    fake_python(tools, "python3", f'exec {sys.executable} "$@"')
+    fake_python(tools, "python3", f'exec "{sys.executable}" "$@"')
     nowhere = {"PIP_NO_INDEX": "1"}
     for _ in range(2):
         done = subprocess.run(

@@ -5,7 +5,7 @@ answered is what they said: every answer and every sum must agree.
 """
 
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -69,6 +69,7 @@ class Both:
 
     family: Family
     home: Home
+    signed_in_at: datetime
     players: dict[str, Player] = field(default_factory=dict)
     sessions: dict[str, UUID] = field(default_factory=dict)
 
@@ -128,6 +129,7 @@ class Both:
                 assert ended.json()["total_seconds"] == expected.session.total_ms // 1000
             case ("wait", seconds):
                 self.wait(seconds)
+                await self.stay_signed_in()
             case ("grant", minutes):
                 await self.family.grant(self.players["tv"].profile_id, minutes)
                 self.home.grant(minutes)
@@ -154,6 +156,14 @@ class Both:
                 player.played_ms += round(seconds * 1000)
             elif session is not None and session.state is not PlayState.ENDED:
                 player.paused_ms += round(seconds * 1000)
+
+    async def stay_signed_in(self) -> None:
+        """Sign in again long before the access token expires."""
+        if self.home.now - self.signed_in_at > timedelta(hours=10):
+            self.signed_in_at = self.home.now
+            await self.family.sign_in()
+            for player in self.players.values():
+                player.token = self.family.token
 
     async def compare_rows(self) -> None:
         """Every stored day and session is as the rules left it."""
@@ -238,7 +248,7 @@ async def test_the_service_does_what_the_rules_say(
     child = await family.add_profile("Noa")
     home = Home(policy=Policy(), day_settings=DaySettings("UTC", 6), now=service.clock.now())
     home.latest = home.now - timedelta(days=1)
-    both = Both(family, home)
+    both = Both(family, home, home.now)
     for device in DEVICES:
         both.players[device] = family.player(child, device, counting=counting)
     for step in history:
