@@ -75,10 +75,12 @@ class Service:
             async with asyncio.timeout(_START_LIMIT_SECONDS):
                 service.url = await _announced_url(process)
                 await _wait_until_ready(service.address)
+            service.ready_seconds = time.monotonic() - began
         except (BenchError, TimeoutError) as error:
-            await service.stop()
             raise BenchError(f"the service didn't start: {error}\n{_tail(log_path)}") from error
-        service.ready_seconds = time.monotonic() - began
+        finally:
+            if service.ready_seconds is None:
+                await service.stop()
         return service
 
     async def stop(self) -> float:
@@ -164,7 +166,12 @@ async def make_viewers(data_dir: Path, count: int) -> list[Viewer]:
         stderr=PIPE,
         env=service_environment(),
     )
-    out, err = await process.communicate()
+    try:
+        out, err = await process.communicate()
+    finally:
+        if process.returncode is None:
+            process.terminate()
+            await process.wait()
     if process.returncode != 0:
         raise BenchError(f"`watchkeeper tokens` failed: {err.decode().strip()}")
     return [Viewer.of_json(line) for line in out.decode().splitlines() if line.strip()]

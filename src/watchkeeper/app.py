@@ -26,6 +26,11 @@ from watchkeeper.core.events import Subscriptions
 from watchkeeper.core.floor import Floor
 from watchkeeper.core.metrics import Metrics
 from watchkeeper.core.offload import Executor
+from watchkeeper.core.problem_documents import (
+    OF_EVERY_CALL,
+    describe_problems,
+    problem_responses,
+)
 from watchkeeper.core.realtime import Listener
 from watchkeeper.core.secrets import Secrets
 from watchkeeper.settings import Settings
@@ -86,6 +91,7 @@ def create_app(
     app.include_router(health.router)
     _add_domains(app, floor, settings, subscriptions)
     add_error_handlers(app)
+    describe_problems(app)
     add_middleware(app, settings.server, floor.metrics, gate)
     return app
 
@@ -145,7 +151,7 @@ def _add_domains(
         admin_router,
     )
     for router in routers:
-        app.include_router(router, prefix=API)
+        app.include_router(router, prefix=API, responses=problem_responses(*OF_EVERY_CALL))
 
 
 def _start_jobs(app: FastAPI, floor: Floor, gate: health.SchemaGate) -> None:

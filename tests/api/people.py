@@ -1,16 +1,28 @@
 """Everybody who may call the service, and the objects of one household that they reach for."""
 
+import re
 from dataclasses import dataclass
 from datetime import timedelta
-from uuid import UUID
+from typing import Any
+from uuid import UUID, uuid4
 
 from tests.accounts.steps import query, sign_in, staff_token
-from tests.harness.family import API, PASSWORD, PIN, Family, Player, bearer
-from tests.harness.service import Service
+from tests.harness.family import API, Family, Player, bearer
+from tests.harness.service import Service, quick_settings
 from watchkeeper.core.auth import Role, UserPrincipal
+from watchkeeper.core.config import SecuritySettings
 
 STAFF = {"agent": Role.AGENT, "supervisor": Role.SUPERVISOR, "admin": Role.ADMIN}
 NOBODIES = ("nobody", "garbage", "expired", "revoked sign-in", "revoked device")
+# Everybody signs in and registers again and again, which the limits on calls aren't here to stop.
+SETTINGS = quick_settings(
+    security=SecuritySettings(
+        registrations_per_hour=100_000,
+        sign_ins_per_minute=100_000,
+        sign_ins_per_minute_per_address=100_000,
+        access_token_seconds=86_400,
+    )
+)
 # What callers may leave behind though they are refused: the counters of the limits on calls.
 _COUNTERS = {"rate_limits", "pin_attempts"}
 
@@ -78,32 +90,63 @@ class People:
         )
         return str(found)
 
+    async def filled(self, value: Any, caller: str = "elevated") -> Any:
+        """`value` with every placeholder replaced by something new of the household's."""
+        if isinstance(value, dict):
+            return {name: await self.filled(one, caller) for name, one in value.items()}
+        if isinstance(value, list):
+            return [await self.filled(one, caller) for one in value]
+        if not isinstance(value, str):
+            return value
+        for thing in re.findall(r"{(\w+)}", value):
+            value = value.replace(f"{{{thing}}}", await self._make(thing, caller))
+        return value
+
     async def make(self, thing: str) -> str:
-        """A new object of the household, or a word that one call uses up."""
+        """A new object of the household, or a word that one call uses up; returns its id."""
+        return await self._make(thing, "elevated")
+
+    async def _make(self, thing: str, caller: str) -> str:
         self.made += 1
         number = self.made
-        family = self.family
         match thing:
             case "child":
-                return self.child
+                made: Any = self.child
+            case "email":
+                made = self.family.email
+            case "device_id":
+                made = "lost" if caller == "revoked device" else self.tablet.device_id
+            case "title":
+                made = uuid4()
             case "number":
-                return str(number)
+                made = number
             case "spare_child":
-                return await family.add_profile(f"Child {number}")
+                made = await self.family.add_profile(f"Child {number}")
             case "spare_device":
-                await family.pair(self.child, device_id=f"spare-{number}")
-                return await self.device(f"spare-{number}")
+                await self.family.pair(self.child, device_id=f"spare-{number}")
+                made = await self.device(f"spare-{number}")
+            case _:
+                made = await self._make_by_calls(thing, number)
+        return str(made)
+
+    async def _make_by_calls(self, thing: str, number: int) -> Any:
+        family = self.family
+        match thing:
             case "code":
                 body = {"profile_id": self.child}
-                code = await family.call("POST", "/devices/pairing-codes", json=body)
-                return str(code["code"])
+                return (await family.call("POST", "/devices/pairing-codes", json=body))["code"]
             case "refresh_token":
-                return str((await sign_in(self.service, family.email)).json()["refresh_token"])
+                return (await sign_in(self.service, family.email)).json()["refresh_token"]
             case "grant":
-                return str((await family.grant(self.child, 1))["grant_id"])
+                return (await family.grant(self.child, 1))["grant_id"]
             case "session":
                 self.tablet.session_id = None
-                return str((await self.tablet.beat())["session_id"])
+                return (await self.tablet.beat())["session_id"]
+            case "own_title":
+                ref = {"source": "home", "id": f"clip-{number}", "name": f"Clip {number}"}
+                await family.player(self.child).beat(title_ref=ref)
+                found = await family.call("GET", "/titles", params={"query": ref["name"]})
+                return found["titles"][0]["id"]
         raise LookupError(thing)
 
     async def state(self, household_id: str) -> dict[str, str]:
@@ -141,6 +184,3 @@ def _expired(service: Service, family: Family) -> str:
     assert isinstance(principal, UserPrincipal)
     before = floor.clock.now() - timedelta(hours=1)
     return floor.signer.sign_user(principal, before, timedelta(minutes=15))
-
-
-__all__ = ["API", "NOBODIES", "PASSWORD", "PIN", "STAFF", "People"]

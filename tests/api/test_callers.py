@@ -5,19 +5,15 @@ the household whose child, session, grant, device and profile they name.
 """
 
 import re
-from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from typing import Any
-from uuid import uuid4
 
 import httpx
 import pytest
 from fastapi.routing import iter_route_contexts
 
-from tests.api.people import API, NOBODIES, PASSWORD, PIN, People
-from tests.harness.cluster import Cluster
-from tests.harness.service import quick_settings, running_service
-from watchkeeper.core.config import SecuritySettings
+from tests.api.bodies import BODIES
+from tests.api.people import NOBODIES, People
+from tests.harness.family import API, PIN
 
 # "elevated" and "guardian" are the household's own, the second without the PIN; "device" is the
 # child's tablet; "stranger" is the elevated guardian of another household. "nobody" stands for no
@@ -33,7 +29,6 @@ CODES = {
     "pin": "403 accounts/pin-required",
     "pw": "403 accounts/wrong-password",
 }
-CHILD = "/parental-controls/profiles/{child}"
 TABLE = """
 # call                                            el.  gua. dev. str. ag.  sup. adm. nobody
 GET    /healthz                                   200  200  200  200  200  200  200  200
@@ -72,6 +67,7 @@ POST   {profile}/viewing-time/grant               200  pin  422  404  403  403  
 POST   {profile}/viewing-time/grant (PIN)         200  200  200  404  403  403  403  401
 GET    {profile}/viewing-time/grants              200  pin  403  404  403  403  403  401
 DELETE {profile}/viewing-time/grants/{grant}      200  pin  403  404  403  403  403  401
+PUT    {override}/{own_title}                     200  pin  403  404  403  403  403  401
 GET    {profile}/history                          200  pin  403  404  403  403  403  401
 GET    /api/v1/parental-controls/weekly-report    200  pin  403  200  403  403  403  401
 GET    {weekly_csv}                               200  pin  403  200  403  403  403  401
@@ -81,44 +77,8 @@ SHORT = {
     "{pin}": "/api/v1/parental-controls/pin",
     "{profile}": "/api/v1/parental-controls/profiles/{child}",
     "{eligible}": "/api/v1/viewing-time/playback-eligible",
+    "{override}": "/api/v1/parental-controls/titles",
     "{weekly_csv}": "/api/v1/parental-controls/weekly-report.csv",
-}
-BODIES: dict[str, dict[str, Any]] = {
-    "POST /auth/register": {
-        "email": "new{number}@example.com",
-        "password": PASSWORD,
-        "household_name": "New",
-        "timezone": "Europe/Madrid",
-    },
-    "POST /auth/login": {"email": "{email}", "password": PASSWORD},
-    "POST /auth/refresh": {"refresh_token": "{refresh_token}"},
-    "POST /auth/logout": {"refresh_token": "{refresh_token}"},
-    # With the right one, the sign-ins of all the others would end.
-    "POST /auth/password": {"current_password": "not this one", "new_password": PASSWORD},
-    "POST /profiles": {"name": "Mia {number}"},
-    "PATCH /profiles/{child}": {"name": "Noa {number}"},
-    "POST /devices/pairing-codes": {"profile_id": "{child}"},
-    "POST /devices/pair": {
-        "code": "{code}",
-        "device_id": "new-{number}",
-        "device_type": "tablet",
-    },
-    "POST /parental-controls/pin": {"new_pin": PIN, "current_pin": PIN},
-    "POST /parental-controls/pin/verify": {"pin": PIN},
-    "POST /parental-controls/pin/reset": {"password": PASSWORD, "new_pin": PIN},
-    "PUT /titles/{title}": {"name": "Film {number}", "is_educational": True},
-    "POST /titles/batch": {
-        "titles": [{"source": "test", "external_id": "{number}", "name": "Film"}]
-    },
-    "POST /viewing-time/heartbeat": {
-        "profile_id": "{child}",
-        "device_id": "{device_id}",
-        "device_type": "tablet",
-        "title_ref": {"source": "test", "id": "{number}", "name": "Film"},
-    },
-    f"PUT {CHILD}/viewing-time": {"weekday_limit_minutes": 60},
-    f"POST {CHILD}/viewing-time/grant": {"minutes": 5},
-    f"POST {CHILD}/viewing-time/grant (PIN)": {"minutes": 5, "pin": PIN},
 }
 
 
@@ -156,36 +116,6 @@ class Call:
 CALLS = [Call.of(line) for line in TABLE.strip().splitlines()[1:]]
 
 
-@pytest.fixture(scope="module")
-async def people(cluster: Cluster) -> AsyncIterator[People]:
-    """One gathering for all calls of this file."""
-    settings = quick_settings(
-        security=SecuritySettings(
-            registrations_per_hour=100_000,
-            sign_ins_per_minute=100_000,
-            sign_ins_per_minute_per_address=100_000,
-            access_token_seconds=86_400,
-        )
-    )
-    async with cluster.database() as url, running_service(url, settings=settings) as service:
-        yield await People.gather(service)
-
-
-async def _filled(people: People, value: Any, caller: str) -> Any:
-    """`value` with every placeholder replaced by something new of the household's."""
-    if isinstance(value, dict):
-        return {name: await _filled(people, one, caller) for name, one in value.items()}
-    if isinstance(value, list):
-        return [await _filled(people, one, caller) for one in value]
-    if not isinstance(value, str):
-        return value
-    own = {"revoked device": "lost"}.get(caller, "tablet")
-    known = {"email": people.family.email, "device_id": own, "title": str(uuid4())}
-    for thing in re.findall(r"{(\w+)}", value):
-        value = value.replace(f"{{{thing}}}", known.get(thing) or await people.make(thing))
-    return value
-
-
 def _outcome(response: httpx.Response) -> str:
     if response.is_success:
         return str(response.status_code)
@@ -196,12 +126,12 @@ def _outcome(response: httpx.Response) -> str:
 @pytest.mark.parametrize("call", CALLS, ids=lambda call: call.name)
 async def test_each_caller_gets_what_the_table_says(people: People, call: Call) -> None:
     await people.take_their_places()
-    path = await _filled(people, call.path, "elevated")
+    path = await people.filled(call.path)
     # Who is let through comes last, so that the others reach for something that is still there.
     callers = [*NOBODIES, *reversed(CALLERS[:-1])]
     got = {}
     for caller in callers:
-        body = await _filled(people, BODIES.get(call.name), caller)
+        body = await people.filled(BODIES.get(call.name), caller)
         before = await people.state(people.family.household_id)
         response = await people.service.client.request(
             call.method, path, json=body, headers=people.headers(caller)
@@ -217,7 +147,7 @@ async def test_every_route_is_in_the_table(people: People) -> None:
     routes = {
         (method, re.sub(r"{\w+}", "{}", route.path or ""))
         for route in iter_route_contexts(people.service.app.routes)
-        for method in (route.methods or ()) - {"HEAD"}
+        for method in set(route.methods or ()) - {"HEAD"}
     }
     assert routes == {(call.method, re.sub(r"{\w+}", "{}", call.path)) for call in CALLS}
     assert len(routes) > 35

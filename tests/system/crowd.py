@@ -5,7 +5,7 @@ import json
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -68,7 +68,10 @@ class Beater:
             body["session_id"] = self.session_id
         try:
             response = await self.client.post(
-                f"{API}/viewing-time/heartbeat", json=body, headers=bearer(self.access_token), timeout=30
+                f"{API}/viewing-time/heartbeat",
+                json=body,
+                headers=bearer(self.access_token),
+                timeout=30,
             )
         except httpx.TransportError:
             self.outcomes[NO_ANSWER] += 1
@@ -97,13 +100,23 @@ class Crowd:
         self._changed = asyncio.Condition()
 
     @classmethod
-    async def gather(cls, size: int, data_dir: Path, client: httpx.AsyncClient) -> "Crowd":
-        """Load-test children on the service's database, each with a player that hasn't begun."""
+    @asynccontextmanager
+    async def gathered(cls, size: int, data_dir: Path, url: str) -> AsyncIterator["Crowd"]:
+        """Load-test children on the service's database, each with a player that hasn't begun.
+
+        Every player has a connection of its own, as in life.
+        """
         made = await run("tokens", "--viewers", str(size), "--data-dir", data_dir)
         assert made.status == 0, made.err
         viewers = [json.loads(line) for line in made.out.splitlines()]
         assert len(viewers) == size
-        return cls([Beater(client=client, **viewer) for viewer in viewers])
+        async with AsyncExitStack() as stack:
+            clients = [
+                await stack.enter_async_context(httpx.AsyncClient(base_url=url, verify=False))
+                for _ in viewers
+            ]
+            pairs = zip(clients, viewers, strict=True)
+            yield cls([Beater(client=client, **viewer) for client, viewer in pairs])
 
     async def all_beat(self) -> None:
         """One heartbeat of everybody at the same time, which must be accepted."""

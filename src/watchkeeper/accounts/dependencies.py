@@ -30,13 +30,13 @@ from watchkeeper.core.problems import Forbidden, Unauthenticated
 _bearer = HTTPBearer(auto_error=False, description="An access token or a device token.")
 
 
-def get_accounts(request: Request) -> Accounts:
+async def get_accounts(request: Request) -> Accounts:
     """The use cases of accounts."""
     accounts: Accounts = request.app.state.accounts
     return accounts
 
 
-def get_now(request: Request) -> datetime:
+async def get_now(request: Request) -> datetime:
     """The instant of this request: the clock is read once, and everything sees the same time."""
     floor: Floor = request.app.state.floor
     return floor.clock.now()
@@ -157,7 +157,8 @@ async def check_pin(request: Request, principal: Principal, pin: str) -> None:
 
     Raises `PinNotSet` (409), `WrongPin` (403), `PinLocked` (423), or `Overloaded` (503).
     """
-    await get_accounts(request).pin_checks.check(principal, pin, get_now(request))
+    accounts = await get_accounts(request)
+    await accounts.pin_checks.check(principal, pin, await get_now(request))
 
 
 async def require_elevated(request: Request, principal: Principal) -> None:
@@ -167,8 +168,9 @@ async def require_elevated(request: Request, principal: Principal) -> None:
     """
     if not isinstance(principal, UserPrincipal) or not principal.is_guardian:
         raise Forbidden
-    state = await get_accounts(request).sign_ins.find_state(principal)
+    accounts = await get_accounts(request)
+    state = await accounts.sign_ins.find_state(principal)
     if state is None:
         raise Unauthenticated(log="the sign-in has ended")
-    if not state.is_elevated(get_now(request)):
+    if not state.is_elevated(await get_now(request)):
         raise PinRequired(has_pin=state.has_pin)

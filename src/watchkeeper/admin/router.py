@@ -6,11 +6,12 @@ from fastapi import APIRouter, Request
 
 from watchkeeper.accounts.dependencies import CurrentAdmin
 from watchkeeper.admin.schemas import AdminMetrics
+from watchkeeper.core.problem_documents import problem_responses
 
 # The service imports its routes when it starts, so this is when the process began to serve.
 _PROCESS_BEGAN = time.monotonic()
 
-router = APIRouter(prefix="/admin", tags=["administration"])
+router = APIRouter(prefix="/admin", tags=["administration"], responses=problem_responses(401, 403))
 
 
 @router.get("/metrics", summary="What this process did since it began")

@@ -18,12 +18,13 @@ from watchkeeper.catalogue.service import Catalogue, FaultyEntriesError
 from watchkeeper.catalogue.types import Sight, Viewpoint
 from watchkeeper.core.auth import Role, UserPrincipal
 from watchkeeper.core.pagination import read_cursor, write_cursor
+from watchkeeper.core.problem_documents import problem_responses
 from watchkeeper.core.problems import InvalidRequest
 
-router = APIRouter(prefix="/titles", tags=["titles"])
+router = APIRouter(prefix="/titles", tags=["titles"], responses=problem_responses(401, 403))
 
 
-def _catalogue(request: Request) -> Catalogue:
+async def _catalogue(request: Request) -> Catalogue:
     catalogue: Catalogue = request.app.state.catalogue
     return catalogue
 

@@ -33,10 +33,11 @@ def minutes_of(milliseconds: int) -> float:
 
 
 def _no_control_characters(value: Any) -> Any:
-    if isinstance(value, str) and any(category(char) == "Cc" for char in value):
-        raise ValueError("must not contain control characters")
+    if isinstance(value, str) and any(category(char) in {"Cc", "Cs"} for char in value):
+        raise ValueError("must not contain control characters or halves of surrogate pairs")
     return value
 
 
 PlainText = Annotated[str, BeforeValidator(_no_control_characters)]
-"""Text on one line: no control characters, and so no NUL, which PostgreSQL can't store."""
+"""Text on one line that PostgreSQL can store: no control characters, and so no NUL, and no half
+of a surrogate pair, which JSON can say and UTF-8 can't."""

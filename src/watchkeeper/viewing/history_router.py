@@ -9,6 +9,7 @@ from fastapi.responses import Response
 
 from watchkeeper.accounts.dependencies import ElevatedGuardian
 from watchkeeper.core.pagination import read_cursor, write_cursor
+from watchkeeper.core.problem_documents import problem_responses
 from watchkeeper.core.problems import InvalidRequest
 from watchkeeper.viewing.access import household_of
 from watchkeeper.viewing.history_schemas import (
@@ -21,16 +22,18 @@ from watchkeeper.viewing.history_schemas import (
 from watchkeeper.viewing.service.history import History, HistoryAnswer, HistoryRequest
 from watchkeeper.viewing.service.weekly_report import WeeklyReports
 
-router = APIRouter(prefix="/parental-controls", tags=["history"])
+router = APIRouter(
+    prefix="/parental-controls", tags=["history"], responses=problem_responses(401, 403, 404)
+)
 
 
-def get_history(request: Request) -> History:
+async def get_history(request: Request) -> History:
     """The histories of this service."""
     history: History = request.app.state.history
     return history
 
 
-def get_weekly_reports(request: Request) -> WeeklyReports:
+async def get_weekly_reports(request: Request) -> WeeklyReports:
     """The weekly reports of this service."""
     reports: WeeklyReports = request.app.state.weekly_reports
     return reports

@@ -14,6 +14,7 @@ from watchkeeper.accounts.dependencies import (
 )
 from watchkeeper.core.auth import DevicePrincipal
 from watchkeeper.core.pagination import read_cursor, write_cursor
+from watchkeeper.core.problem_documents import problem_responses
 from watchkeeper.core.problems import Forbidden, InvalidRequest
 from watchkeeper.core.schemas import minutes_of
 from watchkeeper.viewing.access import profile_key
@@ -30,7 +31,11 @@ from watchkeeper.viewing.schemas import (
 from watchkeeper.viewing.service.grants import Channel, Granted, GrantRequest
 from watchkeeper.viewing.service.policies import PolicyChange, PolicyState
 
-router = APIRouter(prefix="/parental-controls/profiles/{profile_id}", tags=["parental controls"])
+router = APIRouter(
+    prefix="/parental-controls/profiles/{profile_id}",
+    tags=["parental controls"],
+    responses=problem_responses(401, 403, 404, 409, 423),
+)
 _WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 IdempotencyKey = Annotated[
     str | None, Header(alias="Idempotency-Key", min_length=1, max_length=100)
@@ -123,8 +128,10 @@ async def list_grants(
     _, cursor_key = request.app.state.floor.secrets.signing_key
     before = None
     if cursor is not None:
-        instant, grant_id = read_cursor(cursor_key, cursor)
-        before = (datetime.fromisoformat(instant), UUID(grant_id))
+        position = read_cursor(cursor_key, cursor)
+        if position[:2] != ["grants", str(profile_id)]:
+            raise InvalidRequest.field("cursor", "belongs to another list")
+        before = (datetime.fromisoformat(position[2]), UUID(position[3]))
     entries, following = await viewing.grants.list(profile_key(guardian, profile_id), before)
     return GrantPage(
         grants=[
@@ -141,7 +148,9 @@ async def list_grants(
         ],
         next_cursor=None
         if following is None
-        else write_cursor(cursor_key, [following[0].isoformat(), str(following[1])]),
+        else write_cursor(
+            cursor_key, ["grants", str(profile_id), following[0].isoformat(), str(following[1])]
+        ),
     )
 
 

@@ -9,6 +9,7 @@ from fastapi import APIRouter, Body, Depends, Request
 from watchkeeper.accounts.dependencies import CurrentPrincipal, SignedPrincipal
 from watchkeeper.core.auth import DevicePrincipal
 from watchkeeper.core.ids import new_id
+from watchkeeper.core.problem_documents import problem_responses
 from watchkeeper.core.problems import Forbidden, Problem
 from watchkeeper.core.schemas import minutes_of
 from watchkeeper.viewing.access import household_of, profile_key
@@ -30,16 +31,20 @@ from watchkeeper.viewing.service.heartbeats import HeartbeatAnswer, HeartbeatCal
 from watchkeeper.viewing.types import Counters, Enforcement, Heartbeat, PlayState
 
 log = structlog.get_logger(__name__)
-router = APIRouter(prefix="/viewing-time", tags=["viewing time"])
+router = APIRouter(
+    prefix="/viewing-time",
+    tags=["viewing time"],
+    responses=problem_responses(401, 403, 404, 409, 410, 429),
+)
 
 
-def get_viewing(request: Request) -> Viewing:
+async def get_viewing(request: Request) -> Viewing:
     """The use cases that `create_app` put together."""
     viewing: Viewing = request.app.state.viewing
     return viewing
 
 
-def get_rate(request: Request) -> HeartbeatRate:
+async def get_rate(request: Request) -> HeartbeatRate:
     """The heartbeat limits of this process."""
     rate: HeartbeatRate = request.app.state.heartbeat_rate
     return rate

@@ -5,11 +5,16 @@ from uuid import UUID
 from fastapi import APIRouter
 
 from watchkeeper.accounts.dependencies import ElevatedGuardian
+from watchkeeper.core.problem_documents import problem_responses
 from watchkeeper.viewing.access import household_of
 from watchkeeper.viewing.router import ViewingDep
 from watchkeeper.viewing.schemas import TitleOverrideRequest, TitleOverrideResponse
 
-router = APIRouter(prefix="/parental-controls/titles", tags=["parental controls"])
+router = APIRouter(
+    prefix="/parental-controls/titles",
+    tags=["parental controls"],
+    responses=problem_responses(401, 403, 404),
+)
 
 
 @router.put("/{title_id}", summary="Say whether a title counts in this household")

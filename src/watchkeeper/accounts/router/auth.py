@@ -23,8 +23,9 @@ from watchkeeper.accounts.schemas import (
     UserAnswer,
 )
 from watchkeeper.accounts.types import SignedIn
+from watchkeeper.core.problem_documents import problem_responses
 
-router = APIRouter(prefix="/auth", tags=["auth"])
+router = APIRouter(prefix="/auth", tags=["auth"], responses=problem_responses(401, 403, 409, 429))
 
 
 def _address(request: Request) -> str | None:

@@ -21,8 +21,11 @@ from watchkeeper.accounts.schemas import (
     PairRequest,
 )
 from watchkeeper.accounts.service.devices import DeviceToPair
+from watchkeeper.core.problem_documents import problem_responses
 
-router = APIRouter(prefix="/devices", tags=["devices"])
+router = APIRouter(
+    prefix="/devices", tags=["devices"], responses=problem_responses(401, 403, 404, 409, 429)
+)
 
 
 @router.post("/pairing-codes", status_code=status.HTTP_201_CREATED)

@@ -12,8 +12,13 @@ from watchkeeper.accounts.schemas import (
     VerifyPinRequest,
 )
 from watchkeeper.accounts.types import PinStatus
+from watchkeeper.core.problem_documents import problem_responses
 
-router = APIRouter(prefix="/parental-controls/pin", tags=["pin"])
+router = APIRouter(
+    prefix="/parental-controls/pin",
+    tags=["pin"],
+    responses=problem_responses(401, 403, 409, 423, 429),
+)
 
 
 @router.post("")

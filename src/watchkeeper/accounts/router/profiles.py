@@ -18,9 +18,12 @@ from watchkeeper.accounts.schemas import (
     ProfileRequest,
     ProfilesAnswer,
 )
+from watchkeeper.core.problem_documents import problem_responses
 
 ProfileId = Annotated[UUID, Path(alias="id")]
-router = APIRouter(prefix="/profiles", tags=["profiles"])
+router = APIRouter(
+    prefix="/profiles", tags=["profiles"], responses=problem_responses(401, 403, 404, 409)
+)
 
 
 @router.get("")

@@ -101,7 +101,7 @@ CREATE UNIQUE INDEX sessions_one_open_per_child ON viewing.sessions (household_i
     WHERE ended_at IS NULL AND is_child;
 CREATE INDEX sessions_open ON viewing.sessions (household_id, profile_id) WHERE ended_at IS NULL;
 CREATE INDEX sessions_by_start_key
-    ON viewing.sessions (household_id, profile_id, device_id, start_key)
+    ON viewing.sessions (household_id, profile_id, device_id, start_key, started_at DESC)
     WHERE start_key IS NOT NULL;
 
 -- Finished slices. The one that may still grow is in its session; pub_slices shows both.
@@ -188,7 +188,8 @@ CREATE FUNCTION viewing.load_viewers(
 ) RETURNS TABLE (
     "position" bigint, credential text, is_device_known boolean, device_name text,
     title_id uuid, titles jsonb, days jsonb, sessions jsonb, named jsonb
-) LANGUAGE plpgsql VOLATILE AS $$
+) LANGUAGE plpgsql VOLATILE SET plan_cache_mode = force_generic_plan SET enable_seqscan = off
+AS $$
 #variable_conflict use_column
 BEGIN
     PERFORM 1
@@ -208,7 +209,7 @@ BEGIN
            known.titles,
            day.rows,
            open.rows,
-           named.row
+           coalesce(by_id.row, by_key.row)
     FROM unnest(p_households, p_profiles, p_sessions, p_devices, p_start_keys, p_titles,
                 p_title_sources, p_title_ids, p_sign_ins, p_pairings)
          WITH ORDINALITY
@@ -231,13 +232,21 @@ BEGIN
           AND (s.is_child OR s.device_id = k.device OR s.id = k.session)
     ) open ON true
     LEFT JOIN LATERAL (
+        -- The profile is compared outside: here it would lead the planner to another index, in
+        -- which a child's whole past stands.
+        SELECT to_jsonb(s) AS row, s.profile_id
+        FROM viewing.sessions s
+        WHERE s.household_id = k.h AND s.id = k.session
+        LIMIT 1
+    ) by_id ON by_id.profile_id = k.p
+    LEFT JOIN LATERAL (
         SELECT to_jsonb(s) AS row
         FROM viewing.sessions s
-        WHERE s.household_id = k.h AND s.profile_id = k.p
-          AND CASE WHEN k.session IS NOT NULL THEN s.id = k.session
-                   ELSE s.device_id = k.device AND s.start_key = k.start_key END
+        WHERE k.session IS NULL
+          AND s.household_id = k.h AND s.profile_id = k.p
+          AND s.device_id = k.device AND s.start_key = k.start_key
         ORDER BY s.started_at DESC LIMIT 1
-    ) named ON true
+    ) by_key ON true
     LEFT JOIN LATERAL (
         SELECT jsonb_object_agg(t.id, CASE o.counts WHEN 'never' THEN true
                                                     WHEN 'always' THEN false
@@ -264,8 +273,11 @@ END $$;
 -- Stores what a batch of settlements changed; rows carry absolute values, so writing them twice
 -- is harmless. Sessions are ended before new ones are inserted, so that the index of open
 -- sessions never sees two. Returns the days as they now stand.
+-- PostgreSQL takes any list of records for a hundred and would rather read a table of some thousand
+-- sessions as a whole, for every heartbeat, than look one up; so reading as a whole is ruled out.
 CREATE FUNCTION viewing.store_settlements(p jsonb) RETURNS jsonb
-LANGUAGE plpgsql VOLATILE AS $$
+LANGUAGE plpgsql VOLATILE SET plan_cache_mode = force_generic_plan SET enable_seqscan = off
+AS $$
 DECLARE
     stored jsonb;
 BEGIN
