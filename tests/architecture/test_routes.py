@@ -40,7 +40,6 @@ def test_no_route_and_no_dependency_goes_through_a_thread() -> None:
         f"{route.path}: {getattr(call, '__qualname__', call)}"
         for route in routes
         for call in _calls(route.dependant)
-        if not iscoroutinefunction(call)
-        and not iscoroutinefunction(type(call).__call__)
+        if not iscoroutinefunction(call) and not iscoroutinefunction(type(call).__call__)
     }
     assert not threaded
