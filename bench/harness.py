@@ -43,10 +43,10 @@ QUICK = Size(
     lone_heartbeats=300,
     steady_seconds=30,
     saturation_seconds=10,
-    flood_seconds=15,
+    flood_seconds=12,
     bursts=3,
     starts=1,
-    restarts=3,
+    restarts=2,
     reads=100,
     repeats=1,
 )

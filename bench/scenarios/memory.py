@@ -3,15 +3,17 @@
 from bench.figures import Figure
 from bench.harness import Bench, Outcome, Scenario
 from bench.processes import proportional_mib_of_family, resident_mib
-from bench.scenarios.saturation import IN_FLIGHT, VIEWERS
+from bench.scenarios.saturation import IN_FLIGHT
 from bench.service import BenchError
 from bench.workload import load_process
+
+_VIEWERS = 200
 
 
 async def run(bench: Bench) -> Outcome:
     """Saturates the service once more, so that the figure means the same when run alone."""
     seconds = bench.size.saturation_seconds
-    viewers = bench.take_viewers(VIEWERS)
+    viewers = bench.take_viewers(_VIEWERS)
     async with (
         load_process(bench.service.url, viewers, connections=IN_FLIGHT) as load,
         bench.observed(),

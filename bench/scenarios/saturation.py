@@ -6,7 +6,7 @@ from bench.figures import Better, Figure
 from bench.harness import Bench, Outcome, Phase, Scenario
 from bench.workload import LoadProcess, has_wrk, load_process, run_wrk
 
-VIEWERS = 1_000
+VIEWERS = 500
 IN_FLIGHT = 64
 _WARM_UP_SECONDS = 2
 

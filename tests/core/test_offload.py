@@ -1,6 +1,8 @@
 """Executors: slow work leaves the event loop alone, and too much of it is refused."""
 
 import asyncio
+import os
+import sys
 import threading
 
 import pytest
@@ -99,3 +101,11 @@ def test_a_thread_that_outlives_the_event_loop_is_no_fault() -> None:
     may_end.set()
     executor._pool.shutdown(wait=True)
     assert executor.pending == 0
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has a priority for each thread")
+async def test_the_work_gives_way_to_the_event_loop(executor: Executor) -> None:
+    def niceness() -> int:
+        return os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
+
+    assert await executor.run(niceness) > niceness()

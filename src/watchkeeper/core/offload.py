@@ -1,6 +1,9 @@
 """Bounded executors for CPU-bound work, so that hashing or exports never stall the event loop."""
 
 import asyncio
+import contextlib
+import os
+import sys
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -8,6 +11,9 @@ from typing import Any, ParamSpec, TypeVar
 
 from watchkeeper.core.metrics import Metrics
 from watchkeeper.core.problems import Overloaded
+
+# Work that nobody's player waits for gives way to heartbeats when the cores are all busy.
+_NICENESS = 15
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -25,7 +31,7 @@ class Executor:
         self._limit = threads + queue_limit
         self._pending = 0
         self._lock = threading.Lock()
-        self._pool = ThreadPoolExecutor(max_workers=threads, thread_name_prefix=name)
+        self._pool = ThreadPoolExecutor(threads, name, initializer=_give_way)
         self._gauge = metrics.offload_pending.labels(executor=name)
         self._refused = metrics.offload_refused.labels(executor=name)
 
@@ -71,3 +77,10 @@ class Executor:
     def close(self) -> None:
         """Let running work end, drop what waits, and refuse more."""
         self._pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _give_way() -> None:
+    """Lower the priority of the thread that calls this; only Linux has one for each thread."""
+    if sys.platform == "linux":
+        with contextlib.suppress(OSError):
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICENESS)
