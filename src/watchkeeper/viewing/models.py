@@ -4,7 +4,6 @@ from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
-    Date,
     DateTime,
     MetaData,
     SmallInteger,
@@ -54,14 +53,4 @@ title_overrides = Table(
     Column("title_id", Uuid, primary_key=True),
     Column("counts", Text, nullable=False),
     Column("updated_at", DateTime(timezone=True), nullable=False),
-)
-
-days = Table(
-    "days",
-    metadata,
-    Column("household_id", Uuid, primary_key=True),
-    Column("profile_id", Uuid, primary_key=True),
-    Column("starts_at", DateTime(timezone=True), primary_key=True),
-    Column("ends_at", DateTime(timezone=True), nullable=False),
-    Column("label", Date, nullable=False),
 )

@@ -32,17 +32,6 @@ ORDER BY "position"
 -- Index: primary keys. Budget: one statement a batch.
 SELECT viewing.store_settlements(CAST(:payload AS jsonb)) AS days
 
--- name: list_viewing_days
--- The stored days of one profile whose label lies in a range of dates, oldest first.
--- Parameters: household_id, profile_id, first_on, last_on (dates, inclusive), and since and until,
--- instants that surely enclose them. Index: days_pkey.
-SELECT to_jsonb(d) AS day
-FROM viewing.days d
-WHERE d.household_id = :household_id AND d.profile_id = :profile_id
-  AND d.starts_at >= :since AND d.starts_at < :until
-  AND d.label BETWEEN :first_on AND :last_on
-ORDER BY d.starts_at
-
 -- name: lock_viewers
 -- Locks the rows of some profiles of one household in key order, before anything about them is
 -- changed. Parameters: household_id, profiles uuid[]. Index: viewers_pkey.
