@@ -24,11 +24,11 @@ NO_ANSWER = "no answer"
 
 _KEPT = """
 SELECT s.profile_id, s.id, s.seq, s.counted_ms,
-       (SELECT sum(d.counted_ms + d.exempt_ms) FROM viewing.days d
+       (SELECT coalesce(sum(d.counted_ms + d.exempt_ms), 0) FROM viewing.days d
         WHERE d.household_id = s.household_id AND d.profile_id = s.profile_id)::bigint AS days_ms,
-       (SELECT sum(p.credited_ms) FROM viewing.pub_slices p
+       (SELECT coalesce(sum(p.credited_ms), 0) FROM viewing.pub_slices p
         WHERE p.household_id = s.household_id AND p.profile_id = s.profile_id)::bigint AS slices_ms,
-       (SELECT sum(o.counted_ms + o.exempt_ms) FROM viewing.sessions o
+       (SELECT coalesce(sum(o.counted_ms + o.exempt_ms), 0) FROM viewing.sessions o
         WHERE o.household_id = s.household_id AND o.profile_id = s.profile_id)::bigint
            AS sessions_ms
 FROM viewing.sessions s WHERE s.id = ANY ($1)
