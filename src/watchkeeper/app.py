@@ -35,6 +35,7 @@ from watchkeeper.core.realtime import Listener
 from watchkeeper.core.secrets import Secrets
 from watchkeeper.settings import Settings
 from watchkeeper.viewing import jobs as viewing_jobs
+from watchkeeper.viewing.grants_router import router as grants_router
 from watchkeeper.viewing.heartbeat_rate import HeartbeatRate
 from watchkeeper.viewing.history_router import router as history_router
 from watchkeeper.viewing.parental_router import router as parental_router
@@ -146,6 +147,7 @@ def _add_domains(
         catalogue_router,
         viewing_router,
         parental_router,
+        grants_router,
         title_router,
         history_router,
         admin_router,

@@ -40,6 +40,7 @@ BODIES: dict[str, dict[str, Any]] = {
     },
     "PUT /parental-controls/titles/{own_title}": {"counts": "always"},
     f"PUT {CHILD}/viewing-time": {"weekday_limit_minutes": 60},
+    f"PUT {CHILD}/overrides/{{date}}": {"limit_minutes": 240},
     f"POST {CHILD}/viewing-time/grant": {"minutes": 5},
     f"POST {CHILD}/viewing-time/grant (PIN)": {"minutes": 5, "pin": PIN},
 }

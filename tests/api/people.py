@@ -120,6 +120,8 @@ class People:
                 made = uuid4()
             case "number":
                 made = number
+            case "date":
+                made = self.service.clock.now().date() + timedelta(days=number % 300)
             case "spare_child":
                 made = await self.family.add_profile(f"Child {number}")
             case "spare_device":
@@ -139,6 +141,11 @@ class People:
                 return (await sign_in(self.service, family.email)).json()["refresh_token"]
             case "grant":
                 return (await family.grant(self.child, 1))["grant_id"]
+            case "overridden":
+                on = await self._make("date", "elevated")
+                path = f"/parental-controls/profiles/{self.child}/overrides/{on}"
+                await family.call("PUT", path, json={"windows": []})
+                return on
             case "session":
                 self.tablet.session_id = None
                 return (await self.tablet.beat())["session_id"]

@@ -24,7 +24,16 @@ WITH_OBJECT = [
 ]
 # Wrong for every field there is, whatever its kind.
 WRONG: list[Any] = [[], {}, 10**30, -(10**30), 1.5, 1e308, "x" * 20_000, "\ud800", "null\0byte"]
-NULL_MEANS_SOMETHING = {"weekday_limit_minutes", "minutes", "pin", "current_pin", "title_ref"}
+NULL_MEANS_SOMETHING = {
+    "weekday_limit_minutes",
+    "limit_minutes",
+    "minutes",
+    "pin",
+    "current_pin",
+    "title_ref",
+}
+# Calls that add what their path names.
+ADDING = {"PUT /titles/{title}", f"PUT {CHILD}/overrides/{{date}}"}
 # A password is hashed, not stored, so any text of bounded length may be one.
 COMPARED = {"password", "current_password", "new_password"}
 
@@ -147,8 +156,9 @@ async def test_ids_that_are_none_are_refused_and_unknown_ones_not_found(
         assert len(_fields(response)) == 1
     response = await _refused(people, call, f"{start}%00{rest}", json=body)
     assert response.status_code == 400
-    if call.name != "PUT /titles/{title}":  # that one adds the title
-        response = await _refused(people, call, f"{start}{uuid4()}{rest}", json=body)
+    if call.name not in ADDING:
+        unknown = "2026-12-31" if call.path.endswith("{overridden}") else uuid4()
+        response = await _refused(people, call, f"{start}{unknown}{rest}", json=body)
         assert response.status_code == 404, response.text
     assert await people.state(people.family.household_id) == before
 

@@ -63,6 +63,10 @@ GET    /api/v1/viewing-time/balance/{child}       200  200  200  404  403  403  
 GET    {eligible}/{child}                         200  200  200  404  403  403  403  401
 GET    {profile}/viewing-time                     200  pin  403  404  403  403  403  401
 PUT    {profile}/viewing-time                     200  pin  403  404  403  403  403  401
+PUT    {profile}/overrides/{date}                 200  pin  403  404  403  403  403  401
+DELETE {profile}/overrides/{overridden}           200  pin  403  404  403  403  403  401
+POST   {profile}/lock                             200  pin  403  404  403  403  403  401
+POST   {profile}/unlock                           200  pin  403  404  403  403  403  401
 POST   {profile}/viewing-time/grant               200  pin  422  404  403  403  403  401
 POST   {profile}/viewing-time/grant (PIN)         200  200  200  404  403  403  403  401
 GET    {profile}/viewing-time/grants              200  pin  403  404  403  403  403  401

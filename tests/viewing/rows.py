@@ -14,11 +14,11 @@ from sqlalchemy import text
 from tests.harness.family import Family
 from tests.harness.service import Service
 from watchkeeper.core.database import Database, UnitOfWork
+from watchkeeper.viewing.policy_types import DaySettings
 from watchkeeper.viewing.records import session_to_row, slice_to_row
 from watchkeeper.viewing.repository import Batch, ProfileKey, store
 from watchkeeper.viewing.rules.days import day_from, last_reset_until
 from watchkeeper.viewing.types import (
-    DaySettings,
     DayState,
     DeviceType,
     EndReason,

@@ -20,7 +20,8 @@ from tests.harness.sums import assert_sums_agree
 from tests.viewing.rules.home import FILM, LESSON, SERIES, Home
 from watchkeeper.core.database import UnitOfWork
 from watchkeeper.viewing.jobs import close_silent_sessions
-from watchkeeper.viewing.types import DaySettings, Outcome, PlayState, Policy, Settlement
+from watchkeeper.viewing.policy_types import DaySettings, Policy
+from watchkeeper.viewing.types import Outcome, PlayState, Settlement
 
 STATUS = {
     Outcome.STARTED: 200,

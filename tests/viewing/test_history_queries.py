@@ -29,11 +29,11 @@ from tests.viewing.rows import (
 )
 from watchkeeper.core.database import Database, UnitOfWork
 from watchkeeper.viewing.history_repository import QUERIES, HistoryPage, read_history
+from watchkeeper.viewing.policy_types import DaySettings
 from watchkeeper.viewing.repository import ProfileKey
 from watchkeeper.viewing.rules.days import day_from, last_reset_until
 from watchkeeper.viewing.rules.report import DateRange, HistoryDay
 from watchkeeper.viewing.service.history import History, HistoryRequest
-from watchkeeper.viewing.types import DaySettings
 
 NOW = at("2026-03-10 15:00")
 TITLES = tuple(UUID(int=number) for number in range(1, 5))

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from watchkeeper.viewing.policy_types import DaySettings, Policy
 from watchkeeper.viewing.rules.days import day_from, last_reset_until
 from watchkeeper.viewing.rules.report import (
     DailyTotal,
@@ -24,7 +25,7 @@ from watchkeeper.viewing.rules.report import (
     next_newest,
     page_of,
 )
-from watchkeeper.viewing.types import DaySettings, DayState, Ledger, Policy, ViewingDay
+from watchkeeper.viewing.types import DayState, Ledger, ViewingDay
 
 MADRID = DaySettings("Europe/Madrid")
 MONDAY = date(2026, 3, 9)

@@ -6,7 +6,7 @@ out but not kept, and that hits, misses and drops are counted.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Hashable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Hashable, Iterable, Mapping, Sequence
 from typing import Generic, TypeVar
 
 import structlog
@@ -62,14 +62,9 @@ class Cache(Generic[K, V]):
         Raises what `load` raises, to every caller that waits for it; errors aren't remembered.
         A caller that is cancelled leaves its load to those who wait for it too.
         """
-        found: dict[K, V] = {}
-        absent: list[K] = []
-        for key in dict.fromkeys(keys):
-            try:
-                found[key] = self._entries[key]
-            except KeyError:
-                absent.append(key)
-        self._count(len(found), len(absent))
+        wanted = tuple(dict.fromkeys(keys))
+        found = self.find_many(wanted)
+        absent = [key for key in wanted if key not in found]
         if not absent:
             return found
         missing = [key for key in absent if key not in self._loading]
@@ -80,6 +75,27 @@ class Cache(Generic[K, V]):
             values = await asyncio.shield(task)
             found |= {key: values[key] for key in absent if loads[key] is task and key in values}
         return found
+
+    def find_many(
+        self, keys: Iterable[K], *, is_current: Callable[[K, V], bool] | None = None
+    ) -> dict[K, V]:
+        """Those of `keys` that are remembered, without loading the others.
+
+        One that `is_current` denies counts as missing, for callers who know more than we do.
+        """
+        wanted = tuple(dict.fromkeys(keys))
+        found = {}
+        for key in wanted:
+            value = self._entries.get(key)
+            if value is not None and (is_current is None or is_current(key, value)):
+                found[key] = value
+        self._count(len(found), len(wanted) - len(found))
+        return found
+
+    def keep(self, values: Mapping[K, V]) -> None:
+        """Remember values that the caller has just read."""
+        for key, value in values.items():
+            self._entries[key] = value
 
     def _start(self, keys: list[K], load: Callable[[Sequence[K]], Awaitable[dict[K, V]]]) -> None:
         async def run() -> dict[K, V]:

@@ -1,10 +1,11 @@
 """Base classes of wire shapes: strict where a request is read, plain where an answer is written."""
 
-from datetime import UTC, datetime
+import re
+from datetime import UTC, date, datetime
 from typing import Annotated, Any
 from unicodedata import category
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, PlainSerializer
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer
 
 
 class Request(BaseModel):
@@ -41,3 +42,18 @@ def _no_control_characters(value: Any) -> Any:
 PlainText = Annotated[str, BeforeValidator(_no_control_characters)]
 """Text on one line that PostgreSQL can store: no control characters, and so no NUL, and no half
 of a surrogate pair, which JSON can say and UTF-8 can't."""
+
+
+EARLIEST, LATEST = date(2000, 1, 1), date(2199, 12, 31)
+_DATE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
+
+
+def _written_out(value: Any) -> Any:
+    """Dates are written as 2026-03-10; neither times nor counts of seconds are taken for one."""
+    if isinstance(value, str) and not _DATE.fullmatch(value):
+        raise ValueError("must be a date such as 2026-03-10")
+    return value
+
+
+LocalDate = Annotated[date, BeforeValidator(_written_out), Field(ge=EARLIEST, le=LATEST)]
+"""A local date on the wire, of this century or the next."""

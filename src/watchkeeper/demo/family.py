@@ -32,9 +32,10 @@ from watchkeeper.demo.history import DemoPlayer, History, shelves_of
 from watchkeeper.demo.schedule import DAYS, TELEVISION, Habit, Screen, sittings
 from watchkeeper.demo.titles import demo_titles
 from watchkeeper.viewing.models import grants
+from watchkeeper.viewing.policy_types import DaySettings, Policy
 from watchkeeper.viewing.records import session_to_row, slice_to_row
 from watchkeeper.viewing.repository import Batch, ProfileKey, store
-from watchkeeper.viewing.types import DaySettings, DeviceType, Policy, Viewer
+from watchkeeper.viewing.types import DeviceType, Viewer
 
 TIMEZONE = "Europe/Madrid"
 HABITS = (

@@ -1,10 +1,11 @@
 """The configuration cache: what rarely changes about a profile, read at most once a minute.
 
 Entries are dropped in every process by NOTIFY when a guardian saves a change, and all of them
-when announcements may have been missed.
+when announcements may have been missed. Whoever reads a profile's rows also reads its version, and
+so never decides by what another process has changed a moment ago.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from uuid import UUID
 
 from watchkeeper.core.cache import Cache
@@ -22,6 +23,7 @@ class ConfigurationCache:
 
     def __init__(self, floor: Floor, settings: CacheSettings) -> None:
         self._database = floor.database
+        self._clock = floor.clock
         self.entries: Cache[ProfileKey, Configuration] = Cache(
             "viewing_configuration",
             max_entries=settings.config_entries,
@@ -37,7 +39,7 @@ class ConfigurationCache:
 
         async def load(missing: Sequence[ProfileKey]) -> dict[ProfileKey, Configuration]:
             async def read(unit: UnitOfWork) -> dict[ProfileKey, Configuration]:
-                return await load_configurations(unit, missing)
+                return await load_configurations(unit, missing, self._clock.now())
 
             return await self._database.run(read, is_replayable=True)
 
@@ -49,6 +51,26 @@ class ConfigurationCache:
         if key not in found:
             raise NotFound("We couldn't find that profile.")
         return found[key]
+
+    async def current(
+        self, unit: UnitOfWork, versions: Mapping[ProfileKey, int | None]
+    ) -> dict[ProfileKey, Configuration]:
+        """The configurations of the profiles that exist, as `unit` sees them.
+
+        `versions` are those that the profiles' rows have now, None for a profile that is gone.
+        What isn't remembered in that version is read in the same transaction. Query cost: none, or
+        1 statement for any number.
+        """
+        there = [key for key, version in versions.items() if version is not None]
+        found = self.entries.find_many(
+            there, is_current=lambda key, known: known.version == versions[key]
+        )
+        missing = [key for key in there if key not in found]
+        if missing:
+            read = await load_configurations(unit, missing, self._clock.now())
+            self.entries.keep(read)
+            found |= read
+        return found
 
     def announce_change(self, unit: UnitOfWork, household_id: UUID) -> None:
         """Drop the household's entries here after the commit, and in every other process."""

@@ -82,16 +82,14 @@ LEFT JOIN accounts.pub_devices d
 -- The children of a household with their limits, the household's time, and the newest day that
 -- each began. A household without children has one row, whose profile is null.
 -- Parameters: household_id, now.
--- Index: primary keys behind the accounts' views, viewers_pkey, days_pkey backwards.
+-- Index: primary keys behind the accounts' views, viewers_pkey, overrides_pkey, days_pkey backwards.
 -- Budget: one statement for any number of children.
-SELECT h.timezone, h.reset_hour, h.weekend_days, child.profile_id, child.profile_name,
-       child.weekday_limit_minutes, child.weekend_limit_minutes, last.day AS last_day
+SELECT h.timezone, h.reset_hour, h.weekend_days, child.*, last.day AS last_day
 FROM accounts.pub_households h
 LEFT JOIN LATERAL (
-    SELECT p.profile_id, p.name AS profile_name,
-           v.weekday_limit_minutes, v.weekend_limit_minutes
+    SELECT p.name AS profile_name, v.*
     FROM accounts.pub_profiles p
-    JOIN viewing.viewers v ON v.household_id = p.household_id AND v.profile_id = p.profile_id
+    JOIN viewing.policies v ON v.household_id = p.household_id AND v.profile_id = p.profile_id
     WHERE p.household_id = h.household_id AND p.is_child
 ) child ON true
 LEFT JOIN LATERAL (

@@ -9,9 +9,11 @@ from uuid import UUID
 
 from watchkeeper.core.database import UnitOfWork
 from watchkeeper.core.queries import Queries
+from watchkeeper.viewing.policy_records import policy_from_row
+from watchkeeper.viewing.policy_types import DaySettings, Policy
 from watchkeeper.viewing.records import day_from_row
 from watchkeeper.viewing.rules.report import DateRange, HistoryEntry, WatchedTitle
-from watchkeeper.viewing.types import DaySettings, DayState, Policy, ViewingDay
+from watchkeeper.viewing.types import DayState, ViewingDay
 
 QUERIES = Queries("watchkeeper.viewing", "history.sql")
 
@@ -111,10 +113,7 @@ async def list_children(unit: UnitOfWork, household_id: UUID, now: datetime) -> 
             Child(
                 profile_id=row.profile_id,
                 name=row.profile_name,
-                policy=Policy(
-                    weekday_limit_minutes=row.weekday_limit_minutes,
-                    weekend_limit_minutes=row.weekend_limit_minutes,
-                ),
+                policy=policy_from_row(row),
                 last_day=_last_day(row),
             )
             for row in rows

@@ -4,32 +4,20 @@ import csv
 import io
 import re
 from datetime import date
-from typing import Annotated, Any
+from typing import Annotated
 from uuid import UUID
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from watchkeeper.core.problems import InvalidRequest
-from watchkeeper.core.schemas import Answer, Instant, minutes_of
+from watchkeeper.core.schemas import EARLIEST, LATEST, Answer, Instant, LocalDate, minutes_of
 from watchkeeper.viewing.rules.report import DailyTotal, DateRange, HistoryDay, HistoryEntry
 from watchkeeper.viewing.rules.report import iso_week as dates_of_week
 from watchkeeper.viewing.service.history import HistoryAnswer
 from watchkeeper.viewing.service.weekly_report import ChildReport, WeeklyReport
 
 UNKNOWN_TITLE = "Unknown title"
-_EARLIEST, _LATEST = date(2000, 1, 1), date(2199, 12, 31)
-_DATE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 _WEEK = re.compile(r"(\d{4})-W(\d{2})", re.ASCII)
-
-
-def _written_out(value: Any) -> Any:
-    """Dates are written as 2026-03-10; neither times nor counts of seconds are taken for one."""
-    if isinstance(value, str) and not _DATE.fullmatch(value):
-        raise ValueError("must be a date such as 2026-03-10")
-    return value
-
-
-LocalDate = Annotated[date, BeforeValidator(_written_out), Field(ge=_EARLIEST, le=_LATEST)]
 
 
 class HistoryQuery(BaseModel):
@@ -125,7 +113,7 @@ class ReportQuery(BaseModel):
         if self.week is None:
             return None
         match = _WEEK.fullmatch(self.week)
-        if match is None or not _EARLIEST.year < int(match[1]) < _LATEST.year:
+        if match is None or not EARLIEST.year < int(match[1]) < LATEST.year:
             raise InvalidRequest.field("week", "must be an ISO week such as 2026-W47")
         try:
             return dates_of_week(int(match[1]), int(match[2]))

@@ -7,7 +7,7 @@ from uuid import UUID
 from sqlalchemy import text
 
 from watchkeeper.core.database import UnitOfWork
-from watchkeeper.viewing.types import Policy
+from watchkeeper.viewing.policy_types import Policy
 
 _OPEN_ACCOUNTS = text(
     """

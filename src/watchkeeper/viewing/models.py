@@ -4,6 +4,7 @@ from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
+    Date,
     DateTime,
     MetaData,
     SmallInteger,
@@ -11,6 +12,7 @@ from sqlalchemy import (
     Text,
     Uuid,
 )
+from sqlalchemy.dialects.postgresql import JSONB
 
 metadata = MetaData(schema="viewing")
 
@@ -25,6 +27,21 @@ viewers = Table(
     Column("warning_first_minutes", SmallInteger, nullable=False),
     Column("warning_second_minutes", SmallInteger, nullable=False),
     Column("grace_seconds", SmallInteger, nullable=False),
+    Column("day_limits", JSONB, nullable=False),
+    Column("windows", JSONB, nullable=False),
+    Column("version", BigInteger, nullable=False),
+    Column("updated_at", DateTime(timezone=True), nullable=False),
+)
+
+overrides = Table(
+    "overrides",
+    metadata,
+    Column("household_id", Uuid, primary_key=True),
+    Column("profile_id", Uuid, primary_key=True),
+    Column("on_date", Date, primary_key=True),
+    Column("has_limit", Boolean, nullable=False),
+    Column("limit_minutes", SmallInteger),
+    Column("windows", JSONB(none_as_null=True)),
     Column("updated_at", DateTime(timezone=True), nullable=False),
 )
 
@@ -43,6 +60,9 @@ grants = Table(
     Column("actor_user_id", Uuid),
     Column("actor_device_id", Text),
     Column("idempotency_key", Text),
+    Column("extends_window", Boolean, nullable=False),
+    Column("extended_from", DateTime(timezone=True)),
+    Column("extended_until", DateTime(timezone=True)),
     Column("created_at", DateTime(timezone=True), nullable=False),
 )
 

@@ -1,48 +1,39 @@
-"""Routes of viewing time for guardians: settings and grants."""
+"""Routes of viewing time for guardians: settings, overrides of dates, locks."""
 
-from datetime import datetime
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Header, Query, Request, status
+from fastapi import APIRouter, Body, Path
 
-from watchkeeper.accounts.dependencies import (
-    CurrentPrincipal,
-    ElevatedGuardian,
-    check_pin,
-    require_elevated,
-)
-from watchkeeper.core.auth import DevicePrincipal
-from watchkeeper.core.pagination import read_cursor, write_cursor
+from watchkeeper.accounts.dependencies import ElevatedGuardian
 from watchkeeper.core.problem_documents import problem_responses
-from watchkeeper.core.problems import Forbidden, InvalidRequest
-from watchkeeper.core.schemas import minutes_of
+from watchkeeper.core.schemas import LocalDate
 from watchkeeper.viewing.access import profile_key
-from watchkeeper.viewing.router import ViewingDep
-from watchkeeper.viewing.schemas import (
-    GrantBody,
-    GrantItem,
-    GrantPage,
-    GrantResponse,
+from watchkeeper.viewing.parental_schemas import (
+    LockPart,
+    LockRequest,
+    OverridePart,
+    OverrideRequest,
     PendingChange,
     ViewingTimeRequest,
     ViewingTimeResponse,
+    by_name,
+    names_of,
+    parts_of,
 )
-from watchkeeper.viewing.service.grants import Channel, Granted, GrantRequest
+from watchkeeper.viewing.router import ViewingDep, balance_response
+from watchkeeper.viewing.schemas import BalanceResponse
 from watchkeeper.viewing.service.policies import PolicyChange, PolicyState
 
 router = APIRouter(
     prefix="/parental-controls/profiles/{profile_id}",
     tags=["parental controls"],
-    responses=problem_responses(401, 403, 404, 409, 423),
+    responses=problem_responses(401, 403, 404, 409),
 )
-_WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
-IdempotencyKey = Annotated[
-    str | None, Header(alias="Idempotency-Key", min_length=1, max_length=100)
-]
+OnDate = Annotated[LocalDate, Path(alias="date", description="A local date, such as 2026-12-24.")]
 
 
-@router.get("/viewing-time", summary="A child's limits and day settings")
+@router.get("/viewing-time", summary="A child's limits, hours and day settings")
 async def get_viewing_time(
     profile_id: UUID, guardian: ElevatedGuardian, viewing: ViewingDep
 ) -> ViewingTimeResponse:
@@ -50,14 +41,57 @@ async def get_viewing_time(
     return _response(await viewing.policies.get(profile_key(guardian, profile_id)))
 
 
-@router.put("/viewing-time", summary="Change a child's limits and day settings")
+@router.put("/viewing-time", summary="Change a child's limits, hours and day settings")
 async def put_viewing_time(
     profile_id: UUID, body: ViewingTimeRequest, guardian: ElevatedGuardian, viewing: ViewingDep
 ) -> ViewingTimeResponse:
-    """Merges: fields left out stay. Zone and reset hour change for the whole household."""
+    """Merges: fields left out stay. Zone, reset hour and weekend days are the household's."""
     change = PolicyChange(policy=body.policy_values(), household=body.household_values())
     key = profile_key(guardian, profile_id)
     return _response(await viewing.policies.save(guardian, key, change))
+
+
+@router.put("/overrides/{date}", summary="Set what holds on one date")
+async def put_override(
+    profile_id: UUID,
+    on: OnDate,
+    body: OverrideRequest,
+    guardian: ElevatedGuardian,
+    viewing: ViewingDep,
+) -> BalanceResponse:
+    """For holidays and sick days; replaces what was set for the date before."""
+    key = profile_key(guardian, profile_id)
+    return balance_response(await viewing.overrides.save(guardian, key, on, body.override()))
+
+
+@router.delete("/overrides/{date}", summary="Let the usual rules hold on a date again")
+async def delete_override(
+    profile_id: UUID, on: OnDate, guardian: ElevatedGuardian, viewing: ViewingDep
+) -> BalanceResponse:
+    """The date's own limit and windows go."""
+    key = profile_key(guardian, profile_id)
+    return balance_response(await viewing.overrides.remove(guardian, key, on))
+
+
+@router.post("/lock", summary="Stop all play of a child now")
+async def lock_play(
+    profile_id: UUID,
+    guardian: ElevatedGuardian,
+    viewing: ViewingDep,
+    body: Annotated[LockRequest | None, Body()] = None,
+) -> BalanceResponse:
+    """Until it is unlocked, or `until`, which is the end of the viewing day if it isn't given."""
+    key = profile_key(guardian, profile_id)
+    return balance_response(await viewing.locks.lock(guardian, key, body.until if body else None))
+
+
+@router.post("/unlock", summary="Allow play again")
+async def unlock_play(
+    profile_id: UUID, guardian: ElevatedGuardian, viewing: ViewingDep
+) -> BalanceResponse:
+    """Releases the lock; limits and hours hold as before."""
+    key = profile_key(guardian, profile_id)
+    return balance_response(await viewing.locks.unlock(guardian, key))
 
 
 def _response(state: PolicyState) -> ViewingTimeResponse:
@@ -75,100 +109,15 @@ def _response(state: PolicyState) -> ViewingTimeResponse:
         profile_name=state.configuration.profile_name,
         weekday_limit_minutes=policy.weekday_limit_minutes,
         weekend_limit_minutes=policy.weekend_limit_minutes,
+        day_limits=by_name(policy.day_limits),
+        windows=parts_of(policy.windows),
+        overrides=[OverridePart.of(on, one) for on, one in state.overrides.items()],
+        lock=LockPart.of(state.lock),
         reset_hour=settings.reset_hour,
         educational_exempt=policy.educational_exempt,
         timezone=settings.timezone,
-        weekend_days=[_WEEKDAYS[day - 1] for day in sorted(settings.weekend_days)],
+        weekend_days=names_of(settings.weekend_days),
         warning_threshold_minutes=[policy.warning_first_minutes, policy.warning_second_minutes],
         grace_seconds=policy.grace_seconds,
         pending=pending,
-    )
-
-
-@router.post(
-    "/viewing-time/grant", status_code=status.HTTP_200_OK, summary="Give or take time today"
-)
-async def grant_time(
-    request: Request,
-    profile_id: UUID,
-    body: GrantBody,
-    caller: CurrentPrincipal,
-    viewing: ViewingDep,
-    idempotency_key: IdempotencyKey = None,
-) -> GrantResponse:
-    """By an elevated guardian, or with the PIN on any guardian's or the child's own device."""
-    key = profile_key(caller, profile_id)
-    if isinstance(caller, DevicePrincipal):
-        if body.pin is None:
-            raise InvalidRequest.field("pin", "is needed on a child's device")
-        if body.minutes is not None and body.minutes < 0:
-            raise Forbidden("Only a guardian may take time away.")
-    if body.pin is not None:
-        await check_pin(request, caller, body.pin)
-    else:
-        await require_elevated(request, caller)
-    grant = GrantRequest(
-        minutes=body.minutes,
-        channel=Channel.REMOTE if body.pin is None else Channel.PIN,
-        reason=body.reason,
-        idempotency_key=idempotency_key,
-    )
-    return _granted(await viewing.grants.give(caller, key, grant))
-
-
-@router.get("/viewing-time/grants", summary="The ledger of given and taken time")
-async def list_grants(
-    request: Request,
-    profile_id: UUID,
-    guardian: ElevatedGuardian,
-    viewing: ViewingDep,
-    cursor: Annotated[str | None, Query(max_length=300)] = None,
-) -> GrantPage:
-    """Newest first, 50 a page."""
-    _, cursor_key = request.app.state.floor.secrets.signing_key
-    before = None
-    if cursor is not None:
-        position = read_cursor(cursor_key, cursor)
-        if position[:2] != ["grants", str(profile_id)]:
-            raise InvalidRequest.field("cursor", "belongs to another list")
-        before = (datetime.fromisoformat(position[2]), UUID(position[3]))
-    entries, following = await viewing.grants.list(profile_key(guardian, profile_id), before)
-    return GrantPage(
-        grants=[
-            GrantItem(
-                id=entry.id,
-                minutes=entry.minutes,
-                channel=entry.channel,
-                reason=entry.reason,
-                created_at=entry.created_at,
-                cancels_id=entry.cancels_id,
-                is_cancelled=entry.is_cancelled,
-            )
-            for entry in entries
-        ],
-        next_cursor=None
-        if following is None
-        else write_cursor(
-            cursor_key, ["grants", str(profile_id), following[0].isoformat(), str(following[1])]
-        ),
-    )
-
-
-@router.delete("/viewing-time/grants/{grant_id}", summary="Cancel a grant of today")
-async def cancel_grant(
-    profile_id: UUID, grant_id: UUID, guardian: ElevatedGuardian, viewing: ViewingDep
-) -> GrantResponse:
-    """By a compensating entry: the ledger is never rewritten."""
-    key = profile_key(guardian, profile_id)
-    return _granted(await viewing.grants.cancel(guardian, key, grant_id))
-
-
-def _granted(granted: Granted) -> GrantResponse:
-    left_ms = granted.decision.remaining_ms
-    return GrantResponse(
-        grant_id=granted.grant_id,
-        granted_minutes=granted.minutes,
-        remaining_minutes=None if left_ms is None else minutes_of(left_ms),
-        holds_until=granted.holds_until,
-        binding=granted.decision.binding,
     )

@@ -7,6 +7,7 @@ ViewingProblem
 ├── AdultProfile        409 viewing/adult-profile
 ├── GrantOver           409 viewing/grant-over
 ├── KeyReused           409 viewing/idempotency-key-reused
+├── TooManyOverrides    409 viewing/too-many-overrides
 └── Undecided           503 viewing/undecided
 """
 
@@ -64,6 +65,13 @@ class KeyReused(Conflict):
     type = "viewing/idempotency-key-reused"
     title = "That key was used for something else"
     default_detail = "This Idempotency-Key was used for a different grant."
+
+
+class TooManyOverrides(Conflict):
+    """The child has as many dates with rules of their own ahead as it may have."""
+
+    type = "viewing/too-many-overrides"
+    title = "There are too many dates"
 
 
 class Undecided(Unavailable):

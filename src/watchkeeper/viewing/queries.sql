@@ -1,14 +1,16 @@
 -- name: load_configurations
--- Policy, kind of profile and household time of many profiles, for the configuration cache.
--- Parameters: households uuid[], profiles uuid[] (pairs).
--- Index: viewers_pkey and the primary keys behind the accounts' views. Budget: one statement for
--- any number of profiles, at most once a minute for each.
-SELECT v.household_id, v.profile_id, p.name AS profile_name, p.is_child,
-       v.weekday_limit_minutes, v.weekend_limit_minutes, v.educational_exempt,
-       v.warning_first_minutes, v.warning_second_minutes, v.grace_seconds,
-       h.timezone, h.reset_hour, h.weekend_days
+-- Policy, kind of profile and household time of many profiles, for the configuration cache; with
+-- their version, and with the locks that a stretch of play may still meet.
+-- Parameters: households uuid[], profiles uuid[] (pairs), locked_since (an instant).
+-- Index: viewers_pkey, overrides_pkey, locks_pkey and the primary keys behind the accounts' views.
+-- Budget: one statement for any number of profiles, at most once a minute for each.
+SELECT v.*, p.name AS profile_name, p.is_child, h.timezone, h.reset_hour, h.weekend_days,
+       (SELECT jsonb_agg(jsonb_build_array(l.locked_at, l.locked_until) ORDER BY l.locked_at)
+        FROM viewing.locks l
+        WHERE l.household_id = v.household_id AND l.profile_id = v.profile_id
+          AND l.locked_until > :locked_since) AS locks
 FROM unnest(CAST(:households AS uuid[]), CAST(:profiles AS uuid[])) AS k (h, p)
-JOIN viewing.viewers v ON v.household_id = k.h AND v.profile_id = k.p
+JOIN viewing.policies v ON v.household_id = k.h AND v.profile_id = k.p
 JOIN accounts.pub_profiles p ON p.household_id = v.household_id AND p.profile_id = v.profile_id
 JOIN accounts.pub_households h ON h.household_id = v.household_id
 
@@ -17,8 +19,8 @@ JOIN accounts.pub_households h ON h.household_id = v.household_id
 -- may still be credited, and the classification of titles; also whether the caller's credential
 -- still holds. Parameters: parallel arrays, one element a heartbeat, and now.
 -- Index: primary keys, sessions_open, sessions_by_start_key. Budget: one statement a batch.
-SELECT "position", credential, is_device_known, device_name, title_id, titles, days, sessions,
-       named
+SELECT "position", version, credential, is_device_known, device_name, title_id, titles, days,
+       sessions, named
 FROM viewing.load_viewers(
     CAST(:households AS uuid[]), CAST(:profiles AS uuid[]), CAST(:sessions AS uuid[]),
     CAST(:devices AS text[]), CAST(:start_keys AS text[]), CAST(:titles AS uuid[]),
@@ -43,21 +45,24 @@ FOR NO KEY UPDATE
 
 -- name: load_last_days
 -- The days around an instant of some profiles of one household: the last that starts until then,
--- those that end after it, and the last one stored.
--- Parameters: household_id, profiles uuid[], now. Index: days_pkey.
-SELECT d.profile_id, to_jsonb(d) AS day
-FROM unnest(CAST(:profiles AS uuid[])) AS k (p)
-JOIN LATERAL (
-    SELECT * FROM viewing.days d
-    WHERE d.household_id = :household_id AND d.profile_id = k.p
+-- those that end after it, and the last one stored; with the version of what guardians decided.
+-- A profile that is gone has no row. Parameters: household_id, profiles uuid[], now.
+-- Index: viewers_pkey, days_pkey.
+SELECT v.profile_id, v.version, d.days
+FROM viewing.viewers v
+CROSS JOIN LATERAL (
+    SELECT jsonb_agg(to_jsonb(d) ORDER BY d.starts_at) AS days
+    FROM viewing.days d
+    WHERE d.household_id = :household_id AND d.profile_id = v.profile_id
       AND (d.ends_at > :now
            OR d.starts_at = (SELECT max(l.starts_at) FROM viewing.days l
-                             WHERE l.household_id = :household_id AND l.profile_id = k.p
+                             WHERE l.household_id = :household_id AND l.profile_id = v.profile_id
                                AND l.starts_at <= :now)
            OR d.starts_at = (SELECT max(l.starts_at) FROM viewing.days l
-                             WHERE l.household_id = :household_id AND l.profile_id = k.p))
-) d ON true
-ORDER BY d.profile_id, d.starts_at
+                             WHERE l.household_id = :household_id
+                               AND l.profile_id = v.profile_id))
+) d
+WHERE v.household_id = :household_id AND v.profile_id = ANY (CAST(:profiles AS uuid[]))
 
 -- name: list_silent_sessions
 -- Open sessions of which nothing was heard for a while, for the reaper; oldest first.
@@ -100,3 +105,29 @@ SELECT t.id, t.name, t.is_educational, coalesce(o.counts, 'default') AS counts
 FROM catalogue.pub_titles t
 LEFT JOIN viewing.title_overrides o ON o.household_id = :household_id AND o.title_id = t.id
 WHERE t.id = :title_id AND (t.household_id IS NULL OR t.household_id = :household_id)
+
+-- name: lock_playing
+-- A lock for some time, or another end for the one that holds now.
+-- Parameters: household_id, profile_id, now, until. Index: locks_pkey.
+WITH changed AS (
+    UPDATE viewing.locks l SET locked_until = :until
+    WHERE l.household_id = :household_id AND l.profile_id = :profile_id
+      AND l.locked_at <= :now AND l.locked_until > :now
+    RETURNING l.locked_at
+)
+INSERT INTO viewing.locks (household_id, profile_id, locked_at, locked_until)
+SELECT :household_id, :profile_id, :now, :until
+WHERE NOT EXISTS (SELECT FROM changed)
+
+-- name: unlock_playing
+-- Ends the lock that holds now. Parameters: household_id, profile_id, now. Index: locks_pkey.
+UPDATE viewing.locks l SET locked_until = :now
+WHERE l.household_id = :household_id AND l.profile_id = :profile_id
+  AND l.locked_at <= :now AND l.locked_until > :now
+RETURNING l.locked_at
+
+-- name: count_overrides
+-- How many overrides of today and later a child has. Parameters: household_id, profile_id, today.
+-- Index: overrides_pkey.
+SELECT count(*) FROM viewing.overrides o
+WHERE o.household_id = :household_id AND o.profile_id = :profile_id AND o.on_date >= :today

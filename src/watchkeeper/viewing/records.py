@@ -8,6 +8,7 @@ from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
+from watchkeeper.viewing.policy_types import Stretch
 from watchkeeper.viewing.types import (
     Binding,
     DayState,
@@ -67,6 +68,7 @@ def day_from_row(row: Row) -> DayState:
             label=date.fromisoformat(row["label"]),
             timezone=row["timezone"],
             reset_hour=row["reset_hour"],
+            is_first_with_label=row["is_first_with_label"] is not False,
         ),
         limit_minutes=row["limit_minutes"],
         counted_ms=row["counted_ms"],
@@ -74,6 +76,9 @@ def day_from_row(row: Row) -> DayState:
         written_off_ms=row["written_off_ms"],
         forgiven_ms=row["forgiven_ms"],
         ledger=Ledger(row["granted_minutes"], row["floor_ms"], row["unlimited_grants"]),
+        extensions=tuple(
+            Stretch(_instant(start), _instant(end)) for start, end in row["extensions"] or ()
+        ),
     )
 
 
@@ -95,6 +100,10 @@ def day_to_row(household_id: UUID, profile_id: UUID, state: DayState) -> Row:
         "granted_minutes": state.ledger.granted_minutes,
         "floor_ms": state.ledger.floor_ms,
         "unlimited_grants": state.ledger.unlimited_grants,
+        "is_first_with_label": state.day.is_first_with_label,
+        "extensions": [
+            [one.starts_at.isoformat(), one.ends_at.isoformat()] for one in state.extensions
+        ],
     }
 
 

@@ -3,13 +3,15 @@
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 from watchkeeper.core.auth import DevicePrincipal, Principal, UserPrincipal
 from watchkeeper.core.database import UnitOfWork
 from watchkeeper.core.queries import Queries
+from watchkeeper.viewing.policy_records import policy_from_row
+from watchkeeper.viewing.policy_types import DaySettings, Policy
 from watchkeeper.viewing.records import (
     day_from_row,
     day_to_row,
@@ -17,16 +19,13 @@ from watchkeeper.viewing.records import (
     session_to_row,
     slice_to_row,
 )
-from watchkeeper.viewing.types import (
-    DaySettings,
-    DayState,
-    Policy,
-    Settlement,
-    Slice,
-    Viewer,
-)
+from watchkeeper.viewing.types import DayState, Session, Settlement, Slice, Viewer
 
 QUERIES = Queries("watchkeeper.viewing")
+
+# Released locks still cut the stretch that they lie in. It is settled when its session falls silent
+# at the latest, or once the service is back.
+_LOCKS_REMEMBERED_FOR = timedelta(days=3)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +38,12 @@ class ProfileKey:
 
 @dataclass(frozen=True, slots=True)
 class Configuration:
-    """What rarely changes about a profile; kept in the configuration cache."""
+    """What rarely changes about a profile; kept in the configuration cache.
 
+    `version` rises with each change, and whoever locks the profile sees the present one.
+    """
+
+    version: int
     profile_name: str
     is_child: bool
     policy: Policy
@@ -71,17 +74,36 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """The answer to one question."""
+    """The answer to one question; `version` is None when the profile is gone."""
 
-    viewer: Viewer
+    key: ProfileKey
+    version: int | None
     credential: str | None
     is_device_known: bool
     device_name: str | None
     title_id: UUID | None
+    days: tuple[DayState, ...]
+    sessions: tuple[Session, ...]
+    named: Session | None
+    educational_titles: dict[UUID, bool]
+
+    def viewer(self, configuration: Configuration) -> Viewer:
+        """What the rules read: these rows with what the guardians decided."""
+        return Viewer(
+            household_id=self.key.household_id,
+            profile_id=self.key.profile_id,
+            is_child=configuration.is_child,
+            policy=configuration.policy,
+            day_settings=configuration.day_settings,
+            days=self.days,
+            sessions=self.sessions,
+            named=self.named,
+            educational_titles=self.educational_titles,
+        )
 
 
 async def load_configurations(
-    unit: UnitOfWork, keys: Sequence[ProfileKey]
+    unit: UnitOfWork, keys: Sequence[ProfileKey], now: datetime
 ) -> dict[ProfileKey, Configuration]:
     """The configurations of the profiles that exist. Query cost: 1 statement for any number."""
     rows = await unit.execute(
@@ -89,20 +111,15 @@ async def load_configurations(
         {
             "households": [key.household_id for key in keys],
             "profiles": [key.profile_id for key in keys],
+            "locked_since": now - _LOCKS_REMEMBERED_FOR,
         },
     )
     return {
         ProfileKey(row.household_id, row.profile_id): Configuration(
+            version=row.version,
             profile_name=row.profile_name,
             is_child=row.is_child,
-            policy=Policy(
-                weekday_limit_minutes=row.weekday_limit_minutes,
-                weekend_limit_minutes=row.weekend_limit_minutes,
-                educational_exempt=row.educational_exempt,
-                warning_first_minutes=row.warning_first_minutes,
-                warning_second_minutes=row.warning_second_minutes,
-                grace_seconds=row.grace_seconds,
-            ),
+            policy=policy_from_row(row, row.locks),
             day_settings=DaySettings(row.timezone, row.reset_hour, frozenset(row.weekend_days)),
         )
         for row in rows
@@ -110,10 +127,7 @@ async def load_configurations(
 
 
 async def load_viewers(
-    unit: UnitOfWork,
-    questions: Sequence[Question],
-    configurations: dict[ProfileKey, Configuration],
-    now: datetime,
+    unit: UnitOfWork, questions: Sequence[Question], now: datetime
 ) -> list[Loaded]:
     """Lock the profiles and load what the rules need, in the order of the questions.
 
@@ -121,10 +135,7 @@ async def load_viewers(
     Locks `viewing.viewers` rows in key order until the transaction ends. Query cost: 1 statement.
     """
     rows = await unit.execute(QUERIES["load_viewers"], _parameters(questions) | {"now": now})
-    return [
-        _loaded(question, configurations[question.key], row)
-        for question, row in zip(questions, rows, strict=True)
-    ]
+    return [_loaded(question.key, row) for question, row in zip(questions, rows, strict=True)]
 
 
 def _parameters(questions: Sequence[Question]) -> dict[str, list[Any]]:
@@ -148,26 +159,20 @@ def _parameters(questions: Sequence[Question]) -> dict[str, list[Any]]:
     }
 
 
-def _loaded(question: Question, configuration: Configuration, row: Any) -> Loaded:
-    sessions = tuple(session_from_row(one) for one in _json(row.sessions) or ())
+def _loaded(key: ProfileKey, row: Any) -> Loaded:
     named = _json(row.named)
     titles = _json(row.titles) or {}
     return Loaded(
-        viewer=Viewer(
-            household_id=question.key.household_id,
-            profile_id=question.key.profile_id,
-            is_child=configuration.is_child,
-            policy=configuration.policy,
-            day_settings=configuration.day_settings,
-            days=tuple(day_from_row(one) for one in _json(row.days) or ()),
-            sessions=sessions,
-            named=session_from_row(named) if named else None,
-            educational_titles={UUID(key): bool(value) for key, value in titles.items()},
-        ),
+        key=key,
+        version=row.version,
         credential=row.credential,
         is_device_known=row.is_device_known,
         device_name=row.device_name,
         title_id=row.title_id,
+        days=tuple(day_from_row(one) for one in _json(row.days) or ()),
+        sessions=tuple(session_from_row(one) for one in _json(row.sessions) or ()),
+        named=session_from_row(named) if named else None,
+        educational_titles={UUID(key): bool(value) for key, value in titles.items()},
     )
 
 
@@ -269,15 +274,25 @@ async def lock_viewers(unit: UnitOfWork, household_id: UUID, profile_ids: Sequen
     )
 
 
+@dataclass(frozen=True, slots=True)
+class StoredDays:
+    """Days of a profile, oldest first, and the version of what its guardians decided."""
+
+    version: int
+    days: tuple[DayState, ...]
+
+
 async def load_last_days(
     unit: UnitOfWork, household_id: UUID, profile_ids: Sequence[UUID], now: datetime
-) -> dict[UUID, tuple[DayState, ...]]:
-    """The stored days around `now` of some profiles, oldest first. Query cost: 1 statement."""
+) -> dict[UUID, StoredDays]:
+    """The stored days around `now` of those profiles that exist. Query cost: 1 statement."""
     rows = await unit.execute(
         QUERIES["load_last_days"],
         {"household_id": household_id, "profiles": list(profile_ids), "now": now},
     )
-    found: dict[UUID, list[DayState]] = {}
-    for row in rows:
-        found.setdefault(row.profile_id, []).append(day_from_row(_json(row.day)))
-    return {profile_id: tuple(days) for profile_id, days in found.items()}
+    return {
+        row.profile_id: StoredDays(
+            row.version, tuple(day_from_row(day) for day in _json(row.days) or ())
+        )
+        for row in rows
+    }

@@ -178,6 +178,8 @@ def balance_response(balance: Balance) -> BalanceResponse:
         enforcement=decision.enforcement,
         reason=decision.reason,
         binding=decision.binding,
+        blocks_at=decision.blocks_at,
+        opens_at=decision.opens_at,
     )
 
 

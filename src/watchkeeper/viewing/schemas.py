@@ -1,8 +1,7 @@
 """Wire shapes of viewing time (03, section 6)."""
 
-from typing import Annotated, Any, Self
+from typing import Annotated, Self
 from uuid import UUID
-from zoneinfo import available_timezones
 
 from pydantic import (
     AwareDatetime,
@@ -11,12 +10,11 @@ from pydantic import (
     Field,
     StrictBool,
     StrictInt,
-    field_validator,
     model_validator,
 )
 
-from watchkeeper.core.schemas import Answer, Instant, PlainText, Request
-from watchkeeper.viewing.types import Binding, Counts, DeviceType, Enforcement, PlayState
+from watchkeeper.core.schemas import Answer, Instant, PlainText
+from watchkeeper.viewing.types import Binding, DeviceType, Enforcement, PlayState
 
 _LARGEST = 2**53 - 1  # what every JSON reader can hold exactly
 
@@ -122,6 +120,12 @@ class BalanceResponse(Answer):
     enforcement: Enforcement
     reason: Binding | None
     binding: Binding | None
+    blocks_at: Instant | None = Field(
+        description="When the allowed hours end, now while play is closed or locked."
+    )
+    opens_at: Instant | None = Field(
+        description="When closed or locked hours end, as far as tomorrow shows."
+    )
 
 
 class EligibilityResponse(Answer):
@@ -131,140 +135,3 @@ class EligibilityResponse(Answer):
     remaining_minutes: float | None
     reason: Binding | None
     next_reset_at: Instant
-
-
-def _on_grid(limit: int | None) -> int | None:
-    if limit is not None and limit % 15:
-        raise ValueError("must be a multiple of 15 minutes, or null for no limit")
-    return limit
-
-
-Limit = Annotated[int, Field(ge=15, le=480)]
-
-
-class ViewingTimeRequest(Request):
-    """Settings to change: fields left out stay, a null limit means unlimited."""
-
-    weekday_limit_minutes: Limit | None = None
-    weekend_limit_minutes: Limit | None = None
-    reset_hour: int = Field(6, ge=0, le=23)
-    educational_exempt: bool = True
-    timezone: str = "UTC"
-    warning_threshold_minutes: list[int] = Field(default_factory=lambda: [15, 5])
-    grace_seconds: int = Field(120, ge=0, le=900)
-
-    _grid = field_validator("weekday_limit_minutes", "weekend_limit_minutes")(_on_grid)
-
-    @field_validator("timezone")
-    @classmethod
-    def _known_zone(cls, zone: str) -> str:
-        if zone not in available_timezones():
-            raise ValueError("is not an IANA time zone such as Europe/Madrid")
-        return zone
-
-    @field_validator("warning_threshold_minutes")
-    @classmethod
-    def _two_falling(cls, thresholds: list[int]) -> list[int]:
-        is_pair = len(thresholds) == 2
-        if not is_pair or not 240 >= thresholds[0] > thresholds[1] >= 1:
-            raise ValueError("must be two numbers of minutes from 240 to 1, the larger first")
-        return thresholds
-
-    def policy_values(self) -> dict[str, Any]:
-        """The given fields that belong to the profile."""
-        given = self.model_dump(include=self.model_fields_set - {"reset_hour", "timezone"})
-        thresholds = given.pop("warning_threshold_minutes", None)
-        if thresholds is not None:
-            given["warning_first_minutes"], given["warning_second_minutes"] = thresholds
-        return given
-
-    def household_values(self) -> dict[str, Any]:
-        """The given fields that belong to the household."""
-        return self.model_dump(include=self.model_fields_set & {"reset_hour", "timezone"})
-
-
-class PendingChange(Answer):
-    """Zone and reset hour that are saved and take effect when the present day ends."""
-
-    timezone: str
-    reset_hour: int
-    takes_effect_at: Instant
-    applies_to: str = Field(
-        "household", description="Zone and reset hour hold for every child of the household."
-    )
-
-
-class ViewingTimeResponse(Answer):
-    """A child's settings."""
-
-    profile_id: UUID
-    profile_name: str
-    weekday_limit_minutes: int | None
-    weekend_limit_minutes: int | None
-    reset_hour: int
-    educational_exempt: bool
-    timezone: str
-    weekend_days: list[str]
-    warning_threshold_minutes: list[int]
-    grace_seconds: int
-    pending: PendingChange | None
-
-
-class GrantBody(Request):
-    """Time to give or take; null minutes mean unlimited until the day ends."""
-
-    minutes: int | None = Field(ge=-240, le=240)
-    pin: str | None = Field(None, pattern=r"^[0-9]{4}$", repr=False)
-    reason: Annotated[PlainText, Field(max_length=200)] | None = None
-    extends_window: bool = False
-
-    @field_validator("minutes")
-    @classmethod
-    def _not_zero(cls, minutes: int | None) -> int | None:
-        if minutes == 0:
-            raise ValueError("must not be 0")
-        return minutes
-
-
-class GrantResponse(Answer):
-    """A grant and what the child may do now."""
-
-    grant_id: UUID
-    granted_minutes: int | None = Field(description="Null means unlimited.")
-    remaining_minutes: float | None
-    holds_until: Instant
-    binding: Binding | None
-
-
-class GrantItem(Answer):
-    """One entry of the ledger."""
-
-    id: UUID
-    minutes: int | None
-    channel: str
-    reason: str | None
-    created_at: Instant
-    cancels_id: UUID | None
-    is_cancelled: bool
-
-
-class GrantPage(Answer):
-    """A page of the ledger, newest first."""
-
-    grants: list[GrantItem]
-    next_cursor: str | None
-
-
-class TitleOverrideRequest(Request):
-    """Whether a title uses the allowance in this household, whatever the catalogue says."""
-
-    counts: Counts = Field(strict=False)
-
-
-class TitleOverrideResponse(Answer):
-    """A title and what follows for this household's children."""
-
-    title_id: UUID
-    name: str
-    counts: Counts
-    is_educational: bool

@@ -1,15 +1,15 @@
 """Reactions of viewing time to what happens in accounts, inside the same transaction."""
 
-from sqlalchemy import delete, insert, text
+from sqlalchemy import delete, insert, text, update
 
 from watchkeeper.accounts.events import ProfileChanged, ProfileCreated, ProfileDeleted
 from watchkeeper.core.database import UnitOfWork
 from watchkeeper.viewing.configuration import CHANNEL
 from watchkeeper.viewing.models import viewers
+from watchkeeper.viewing.policy_types import Policy
 from watchkeeper.viewing.repository import QUERIES, lock_viewers
-from watchkeeper.viewing.types import Policy
 
-_OWNED_TABLES = ("decisions", "grants", "slices", "sessions", "days")
+_OWNED_TABLES = ("decisions", "grants", "slices", "sessions", "days", "overrides", "locks")
 
 
 async def open_viewing_account(unit: UnitOfWork, fact: ProfileCreated) -> None:
@@ -25,6 +25,9 @@ async def open_viewing_account(unit: UnitOfWork, fact: ProfileCreated) -> None:
             warning_first_minutes=policy.warning_first_minutes,
             warning_second_minutes=policy.warning_second_minutes,
             grace_seconds=policy.grace_seconds,
+            day_limits={},
+            windows={},
+            version=0,
             updated_at=fact.at,
         )
     )
@@ -37,8 +40,13 @@ async def follow_profile(unit: UnitOfWork, fact: ProfileChanged) -> None:
     """
     household_id = fact.after.household_id
     unit.notify(CHANNEL, str(household_id))
+    await lock_viewers(unit, household_id, [fact.after.id])
+    await unit.execute(
+        update(viewers)
+        .where(viewers.c.household_id == household_id, viewers.c.profile_id == fact.after.id)
+        .values(version=viewers.c.version + 1)
+    )
     if fact.before.is_child != fact.after.is_child:
-        await lock_viewers(unit, household_id, [fact.after.id])
         await unit.execute(
             QUERIES["close_open_sessions"],
             {"household_id": household_id, "profile_id": fact.after.id},

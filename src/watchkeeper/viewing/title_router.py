@@ -8,7 +8,7 @@ from watchkeeper.accounts.dependencies import ElevatedGuardian
 from watchkeeper.core.problem_documents import problem_responses
 from watchkeeper.viewing.access import household_of
 from watchkeeper.viewing.router import ViewingDep
-from watchkeeper.viewing.schemas import TitleOverrideRequest, TitleOverrideResponse
+from watchkeeper.viewing.title_schemas import TitleOverrideRequest, TitleOverrideResponse
 
 router = APIRouter(
     prefix="/parental-controls/titles",

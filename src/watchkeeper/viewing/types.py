@@ -2,7 +2,7 @@
 
 Instants are aware datetimes in UTC with whole milliseconds and end in ``_at``; amounts of time
 are integers of milliseconds (``_ms``), because credit is added up exactly and stored as integers.
-Fields of :class:`Session`, :class:`DayState` and their parts are scalars: each becomes a column.
+Each field of :class:`Session`, :class:`DayState` and their parts becomes a column.
 Source: viewing time, sections 1 to 5.
 """
 
@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from enum import StrEnum
 from uuid import UUID
+
+from watchkeeper.viewing.policy_types import DaySettings, Policy, Stretch
 
 
 class DeviceType(StrEnum):
@@ -92,39 +94,11 @@ class Outcome(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Policy:
-    """What the guardians decided for one profile.
-
-    ``None`` as a limit means unlimited. ``grace_seconds`` is how long a player that can't reach
-    the service plays on (0 to 900). Fields of later rules are added with defaults.
-    """
-
-    weekday_limit_minutes: int | None = 120
-    weekend_limit_minutes: int | None = 180
-    educational_exempt: bool = True
-    warning_first_minutes: int = 15
-    warning_second_minutes: int = 5
-    grace_seconds: int = 120
-
-
-@dataclass(frozen=True, slots=True)
-class DaySettings:
-    """How a household draws its days; belongs to the household and not to a child.
-
-    ``timezone`` is an IANA name, ``reset_hour`` 0 to 23 in local time, ``weekend_days`` are ISO
-    weekdays (Monday 1 to Sunday 7).
-    """
-
-    timezone: str
-    reset_hour: int = 6
-    weekend_days: frozenset[int] = frozenset({6, 7})
-
-
-@dataclass(frozen=True, slots=True)
 class ViewingDay:
     """One viewing day ``[starts_at, ends_at)``; its bounds never change once it is made.
 
     ``label`` is the local date of its midpoint; zone and reset hour are those it was made with.
+    After a change of these two days may bear one label: the limit of an override is for the first.
     """
 
     starts_at: datetime
@@ -132,6 +106,7 @@ class ViewingDay:
     label: date
     timezone: str
     reset_hour: int
+    is_first_with_label: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,8 +136,9 @@ class DayState:
     ``limit_minutes`` is the plain limit (without grants) that was in force when the row was last
     settled; history shows it, and only the current day's follows the policy. ``written_off_ms`` is
     reported time that couldn't have been watched, ``forgiven_ms`` unreported time that wasn't
-    charged (at most 300 s a day). ``is_new`` means that the row must be inserted; its counters are
-    zero plus what this settlement credited.
+    charged (at most 300 s a day). ``extensions`` are hours of this day that grants opened beyond
+    its windows, in order and apart from one another. ``is_new`` means that the row must be
+    inserted; its counters are zero plus what this settlement credited.
     """
 
     day: ViewingDay
@@ -172,6 +148,7 @@ class DayState:
     written_off_ms: int = 0
     forgiven_ms: int = 0
     ledger: Ledger = field(default_factory=Ledger)
+    extensions: tuple[Stretch, ...] = ()
     is_new: bool = False
 
 
@@ -318,7 +295,9 @@ class Decision:
     ``binding``: the rule behind ``remaining_ms``; ``reason``: the same when blocked, else None.
     ``is_exempt``: the title doesn't use the allowance now (``is_educational`` on the wire).
     ``limit_minutes``: the day's plain limit; ``effective_limit_ms``: with grants, None when
-    unlimited. ``blocks_at``: when a window ends or a lock begins, None if neither is ahead today.
+    unlimited. ``blocks_at``: when the open hours that contain now end, now when play is closed or
+    locked; None when they don't end before the end of the following day. ``opens_at``: when closed
+    or locked hours end, as far as that is known by then; None while play is open.
     """
 
     enforcement: Enforcement
@@ -335,6 +314,7 @@ class Decision:
     warning_first_minutes: int
     warning_second_minutes: int
     blocks_at: datetime | None
+    opens_at: datetime | None
     next_reset_at: datetime
     day_starts_at: datetime
 

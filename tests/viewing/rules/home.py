@@ -8,21 +8,27 @@ from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from uuid import UUID, uuid5
 
-from watchkeeper.viewing.rules.daybook import open_days
+from watchkeeper.viewing.policy_types import DaySettings, Policy, Stretch
+from watchkeeper.viewing.rules.daybook import DayBook, open_days
 from watchkeeper.viewing.rules.decision import decide
+from watchkeeper.viewing.rules.instants import to_ms
 from watchkeeper.viewing.rules.ledger import cancel_grant, grant_minutes, grant_unlimited
+from watchkeeper.viewing.rules.open_hours import (
+    add_extension,
+    extend_hours,
+    take_extension_back,
+)
 from watchkeeper.viewing.rules.settlement import settle, settle_end, settle_silence
 from watchkeeper.viewing.types import (
     Counters,
-    DaySettings,
     DayState,
     Decision,
     DeviceType,
     Enforcement,
     Heartbeat,
+    Ledger,
     Outcome,
     PlayState,
-    Policy,
     Session,
     Settlement,
     Slice,
@@ -53,6 +59,7 @@ class Home:
     sessions: dict[UUID, Session] = field(default_factory=dict)
     slices: dict[tuple[UUID, int], Slice] = field(default_factory=dict)
     decisions: list[tuple[Enforcement, str]] = field(default_factory=list)
+    extensions: list[Stretch | None] = field(default_factory=list)
 
     def wait(self, seconds: float) -> None:
         self.now += timedelta(seconds=seconds)
@@ -130,20 +137,48 @@ class Home:
     def reap(self) -> Settlement:
         return self._store(settle_silence(self.viewer(), self.now))
 
-    def grant(self, minutes: int | None) -> Decision:
+    def grant(self, minutes: int | None, *, extends_window: bool = False) -> Decision:
         today = self.today()
         if minutes is None:
             ledger = grant_unlimited(today.ledger)
         else:
             ledger = grant_minutes(today.ledger, minutes, today.counted_ms)
-        self.days[today.day.starts_at] = replace(today, ledger=ledger)
+        extension = None
+        if extends_window:
+            book = DayBook(self.viewer(), to_ms(self.now))
+            extension = extend_hours(book.opened, book.now_ms, minutes, book.today_ends)
+            self.extensions.append(extension)
+        self._keep(today, ledger, add_extension(today.extensions, extension))
         return self.balance()
 
-    def cancel(self, minutes: int | None) -> Decision:
+    def cancel(self, minutes: int | None, *, extension: Stretch | None = None) -> Decision:
         today = self.today()
-        ledger = cancel_grant(today.ledger, minutes)
-        self.days[today.day.starts_at] = replace(today, ledger=ledger)
+        left = today.extensions
+        if extension is not None:
+            left = take_extension_back(left, extension, to_ms(self.now))
+        self._keep(today, cancel_grant(today.ledger, minutes), left)
         return self.balance()
+
+    def _keep(self, today: DayState, ledger: Ledger, extensions: tuple[Stretch, ...]) -> None:
+        self.days[today.day.starts_at] = replace(today, ledger=ledger, extensions=extensions)
+
+    def lock(self, until: datetime | None = None) -> None:
+        """Lock until then or until the day ends; a lock that holds gets the new end."""
+        ends_at = until or self.today().day.ends_at
+        locks = [lock for lock in self.policy.locks if not self._holds(lock)]
+        (began,) = [lock.starts_at for lock in self.policy.locks if self._holds(lock)] or [self.now]
+        self.policy = replace(self.policy, locks=(*locks, Stretch(began, ends_at)))
+
+    def unlock(self) -> None:
+        """Release the lock that holds."""
+        locks = tuple(
+            replace(lock, ends_at=self.now) if self._holds(lock) else lock
+            for lock in self.policy.locks
+        )
+        self.policy = replace(self.policy, locks=locks)
+
+    def _holds(self, lock: Stretch) -> bool:
+        return lock.starts_at <= self.now < lock.ends_at
 
     def balance(self, *, is_exempt: bool = False) -> Decision:
         return decide(self.viewer(), self.now, is_exempt=is_exempt)

@@ -7,7 +7,8 @@ from uuid import UUID
 import pytest
 
 from tests.viewing.rules.home import FILM, LESSON, SERIES, Home
-from watchkeeper.viewing.types import Outcome, PlayState, Policy, Settlement
+from watchkeeper.viewing.policy_types import Policy
+from watchkeeper.viewing.types import Outcome, PlayState, Settlement
 
 FORGIVEN_S = 300
 PLAYING, PAUSED = PlayState.PLAYING, PlayState.PAUSED

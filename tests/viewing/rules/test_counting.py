@@ -5,7 +5,8 @@ from datetime import timedelta
 import pytest
 
 from tests.viewing.rules.home import FILM, LESSON, NOON, SERIES, Home
-from watchkeeper.viewing.types import Enforcement, Outcome, PlayState, Policy, SliceKind
+from watchkeeper.viewing.policy_types import Policy
+from watchkeeper.viewing.types import Enforcement, Outcome, PlayState, SliceKind
 
 PLAYING, PAUSED, BUFFERING, ENDED = PlayState
 

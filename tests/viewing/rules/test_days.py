@@ -11,6 +11,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from watchkeeper.viewing.policy_types import DaySettings
 from watchkeeper.viewing.rules.days import (
     SHORTEST_DAY,
     day_from,
@@ -19,7 +20,7 @@ from watchkeeper.viewing.rules.days import (
     last_reset_until,
     reset_instant,
 )
-from watchkeeper.viewing.types import DaySettings, ViewingDay
+from watchkeeper.viewing.types import ViewingDay
 
 ZONES = sorted(available_timezones() - {"localtime", "Factory"})
 HOUR = timedelta(hours=1)

@@ -9,19 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.viewing.rules.home import FILM, LESSON, NOON, Home
+from watchkeeper.viewing.policy_types import DaySettings, Policy
 from watchkeeper.viewing.rules.credit import Claim
-from watchkeeper.viewing.rules.decision import closing_instant, enforcement_at
+from watchkeeper.viewing.rules.decision import enforcement_at
 from watchkeeper.viewing.rules.instants import Span
 from watchkeeper.viewing.rules.placement import place_claims
-from watchkeeper.viewing.types import (
-    Binding,
-    DaySettings,
-    Enforcement,
-    Outcome,
-    PlayState,
-    Policy,
-    Settlement,
-)
+from watchkeeper.viewing.types import Binding, Enforcement, Outcome, PlayState, Settlement
 
 PLAYING, PAUSED, BUFFERING, ENDED = PlayState
 MINUTE = 60_000
@@ -261,13 +254,9 @@ class TestCadence:
 
 
 class TestEdgesOfOpenHours:
-    """Windows come later; the places that cut at their edges are here already."""
+    """Where credit lies when hours are closed; what windows and locks mean is another file's."""
 
     HOURS = (Span(0, 100), Span(200, 300))
-
-    @pytest.mark.parametrize(("now", "closes"), [(0, 100), (99, 100), (150, 150), (250, None)])
-    def test_closing(self, now: int, closes: int | None) -> None:
-        assert closing_instant(self.HOURS, now, day_end=300) == closes
 
     def test_nothing_after_the_end_of_a_window_is_charged(self) -> None:
         placed = place_claims([Claim(60, 120)], Span(60, 120), self.HOURS)

@@ -7,14 +7,8 @@ from uuid import UUID
 import pytest
 
 from tests.viewing.rules.home import FILM, LESSON, NOON, SERIES, Home
-from watchkeeper.viewing.types import (
-    DaySettings,
-    EndReason,
-    Enforcement,
-    Outcome,
-    PlayState,
-    Policy,
-)
+from watchkeeper.viewing.policy_types import DaySettings, Policy
+from watchkeeper.viewing.types import EndReason, Enforcement, Outcome, PlayState
 
 PLAYING, PAUSED = PlayState.PLAYING, PlayState.PAUSED
 

@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.viewing.rules.home import FILM, LESSON, Home
-from watchkeeper.viewing.types import DaySettings, Outcome, PlayState, Policy
+from watchkeeper.viewing.policy_types import DaySettings, Policy
+from watchkeeper.viewing.types import Outcome, PlayState
 
 PLAYING = PlayState.PLAYING
 BEFORE_RESET = datetime(2026, 11, 19, 5, 50, tzinfo=UTC)

@@ -7,7 +7,8 @@ from uuid import UUID, uuid4
 import pytest
 
 from tests.viewing.rules.home import LESSON, NOON, Home
-from watchkeeper.viewing.types import EndReason, Enforcement, Outcome, PlayState, Policy, Session
+from watchkeeper.viewing.policy_types import Policy
+from watchkeeper.viewing.types import EndReason, Enforcement, Outcome, PlayState, Session
 
 PLAYING, PAUSED, BUFFERING, ENDED = PlayState
 

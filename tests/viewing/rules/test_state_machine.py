@@ -9,7 +9,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from tests.viewing.model import PlainModel
 from tests.viewing.rules.home import FILM, LESSON, SERIES, Home
-from watchkeeper.viewing.types import PlayState, Policy, Settlement
+from watchkeeper.viewing.policy_types import Policy
+from watchkeeper.viewing.types import PlayState, Settlement
 
 TITLES = {"film": FILM, "series": SERIES, "lesson": LESSON}
 DEVICES = ("tv", "tablet")

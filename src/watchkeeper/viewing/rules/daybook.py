@@ -4,10 +4,19 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from watchkeeper.viewing.rules.allowance import limit_minutes_on, permitted_spans
-from watchkeeper.viewing.rules.days import days_until
-from watchkeeper.viewing.rules.instants import SECOND_MS, Span, from_ms, merge_spans, to_ms
-from watchkeeper.viewing.types import DayState, SliceKind, Viewer
+from watchkeeper.viewing.rules.allowance import limit_minutes_on
+from watchkeeper.viewing.rules.days import day_from, days_until
+from watchkeeper.viewing.rules.instants import (
+    SECOND_MS,
+    Span,
+    find_span,
+    from_ms,
+    merge_spans,
+    subtract_spans,
+    to_ms,
+)
+from watchkeeper.viewing.rules.open_hours import has_windows, open_hours, spans_of
+from watchkeeper.viewing.types import DayState, SliceKind, Viewer, ViewingDay
 
 FORGIVEN_MS = 300 * SECOND_MS
 
@@ -37,13 +46,21 @@ class DayBook:
         self._spans = [Span(to_ms(s.day.starts_at), to_ms(s.day.ends_at)) for s in states]
         self._changed = {i for i, state in enumerate(states) if state.is_new}
         self._today = next(i for i, span in enumerate(self._spans) if self._holds_now(span))
-        self._permitted = merge_spans(
-            span for state in states for span in permitted_spans(state.day, viewer.policy)
-        )
+        self._open = merge_spans(span for state in states for span in self._open_hours(state))
+        self._locks = tuple(spans_of(viewer.policy.locks)) if viewer.is_child else ()
+        self._permitted = subtract_spans(self._open, self._locks)
         self._refresh_limit()
 
     def _holds_now(self, span: Span) -> bool:
         return span.start <= self.now_ms < span.end
+
+    def _open_hours(self, state: DayState) -> Iterator[Span]:
+        """The hours of one day in which windows or grants allow play; all of an adult's."""
+        if not self.viewer.is_child:
+            yield Span(to_ms(state.day.starts_at), to_ms(state.day.ends_at))
+            return
+        yield from open_hours(state.day, self.viewer.policy)
+        yield from spans_of(state.extensions)
 
     def _refresh_limit(self) -> None:
         """Only the current day follows the policy: limits changed in mid-day bind at once."""
@@ -71,9 +88,52 @@ class DayBook:
         return self._spans[self._today].end
 
     @property
+    def opened(self) -> tuple[Span, ...]:
+        """The open hours of all known days, locked or not, in order."""
+        return self._open
+
+    @property
     def permitted(self) -> tuple[Span, ...]:
-        """The time of all known days in which play is charged, in order."""
+        """The time of all known days in which play is charged: open and not locked, in order."""
         return self._permitted
+
+    @property
+    def locked_until(self) -> int | None:
+        """The end of the lock that holds now, None without one."""
+        lock = find_span(self._locks, self.now_ms)
+        return None if lock is None else lock.end
+
+    def closes_at(self) -> int | None:
+        """When the open hours that contain now end: now, when it is outside of them.
+
+        None when they reach the end of the following day, beyond which nobody looks.
+        """
+        opening = find_span(self._open, self.now_ms)
+        if opening is None:
+            return self.now_ms
+        horizon = self._spans[-1].end
+        if opening.end < horizon:
+            return opening.end
+        if not has_windows(self.viewer.policy):
+            return None
+        following = self._following_day()
+        opening = find_span(open_hours(following, self.viewer.policy), horizon)
+        if opening is None:
+            return horizon
+        return opening.end if opening.end < to_ms(following.ends_at) else None
+
+    def opens_at(self) -> int | None:
+        """When play is allowed next, as far as the following day shows; None if it is now."""
+        if find_span(self._permitted, self.now_ms) is not None:
+            return None
+        following = open_hours(self._following_day(), self.viewer.policy)
+        ahead = subtract_spans(merge_spans((*self._open, *following)), self._locks)
+        return next((span.start for span in ahead if span.start > self.now_ms), None)
+
+    def _following_day(self) -> ViewingDay:
+        """The day after the last known one, as it would be made with today's settings."""
+        last = self._states[-1].day
+        return day_from(last.ends_at, self.viewer.day_settings, before=last)
 
     def split(self, span: Span) -> Iterator[tuple[int, Span]]:
         """``span`` cut at the edges of days: each part with the index of its day, in order.

@@ -6,43 +6,23 @@ Source: viewing time, section 1.
 """
 
 from collections.abc import Iterator, Sequence
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
-from watchkeeper.viewing.rules.instants import from_ms, to_ms
-from watchkeeper.viewing.types import DaySettings, ViewingDay
+from watchkeeper.viewing.policy_types import DaySettings
+from watchkeeper.viewing.rules.local_time import local_date, local_instant
+from watchkeeper.viewing.types import ViewingDay
 
 SHORTEST_DAY = timedelta(hours=20)
 _ONE_DATE = timedelta(days=1)
 
 
 def reset_instant(on: date, zone: ZoneInfo, reset_hour: int) -> datetime | None:
-    """The instant at which ``on`` resets in ``zone``, in UTC.
+    """The instant at which ``on`` resets in ``zone``, in UTC; see `local_instant`.
 
-    Inside a gap it is the first instant after the gap, inside a fold the first occurrence. A date
-    that a zone left out altogether (Samoa had no 30 December 2011) has no reset: None.
+    None on a date that the zone left out.
     """
-    local = datetime.combine(on, time(reset_hour))
-    first = local.replace(tzinfo=zone).astimezone(UTC)
-    if first.astimezone(zone).replace(tzinfo=None) == local:
-        return first
-    before_gap = local.replace(tzinfo=zone, fold=1).astimezone(UTC)
-    if first - before_gap >= _ONE_DATE:
-        return None
-    return _end_of_gap(before_gap, first, zone)
-
-
-def _end_of_gap(before: datetime, after: datetime, zone: ZoneInfo) -> datetime:
-    """The first instant with the offset of ``after``, found by halving the time between."""
-    new_offset = after.astimezone(zone).utcoffset()
-    low, high = to_ms(before), to_ms(after)
-    while high - low > 1:
-        middle = (low + high) // 2
-        if from_ms(middle).astimezone(zone).utcoffset() == new_offset:
-            high = middle
-        else:
-            low = middle
-    return from_ms(high)
+    return local_instant(datetime.combine(on, time(reset_hour)), zone)
 
 
 def _resets_from(on: date, step: timedelta, zone: ZoneInfo, reset_hour: int) -> Iterator[datetime]:
@@ -70,24 +50,29 @@ def last_reset_until(instant: datetime, settings: DaySettings) -> datetime:
 
 
 def day_from(
-    starts_at: datetime, settings: DaySettings, not_after: datetime | None = None
+    starts_at: datetime,
+    settings: DaySettings,
+    not_after: datetime | None = None,
+    before: ViewingDay | None = None,
 ) -> ViewingDay:
     """The day that starts at ``starts_at`` and runs to the first reset at least 20 h later.
 
     The 20 h hold for every day, not only after a change of settings: a zone that moves its clock
     by many hours gets one longer day instead of a short one with an allowance of its own. The day
     is cut at ``not_after``, the start of a day that is already stored, if it would reach into it.
+    ``before`` is the day before it, whose label it may share.
     """
     ends_at = first_reset_from(starts_at + SHORTEST_DAY, settings)
     if not_after is not None:
         ends_at = min(ends_at, not_after)
-    middle = starts_at + (ends_at - starts_at) / 2
+    label = local_date(starts_at + (ends_at - starts_at) / 2, settings.timezone)
     return ViewingDay(
         starts_at=starts_at,
         ends_at=ends_at,
-        label=middle.astimezone(ZoneInfo(settings.timezone)).date(),
+        label=label,
         timezone=settings.timezone,
         reset_hour=settings.reset_hour,
+        is_first_with_label=before is None or before.label != label,
     )
 
 
@@ -104,9 +89,11 @@ def days_until(
     """
     past = [day for day in stored if day.starts_at <= now]
     ahead = min((day.starts_at for day in stored if day.starts_at > now), default=None)
-    starts_at = past[-1].ends_at if past else last_reset_until(now, settings)
+    last = past[-1] if past else None
+    starts_at = last.ends_at if last else last_reset_until(now, settings)
     made: list[ViewingDay] = []
     while starts_at <= now:
-        made.append(day_from(starts_at, settings, ahead))
-        starts_at = made[-1].ends_at
+        last = day_from(starts_at, settings, ahead, before=last)
+        made.append(last)
+        starts_at = last.ends_at
     return tuple(made)

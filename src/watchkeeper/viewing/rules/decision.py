@@ -3,13 +3,13 @@
 Source: viewing time, sections 2 and 5.
 """
 
-from collections.abc import Sequence
 from datetime import datetime
 
+from watchkeeper.viewing.policy_types import Policy
 from watchkeeper.viewing.rules.daybook import DayBook
-from watchkeeper.viewing.rules.instants import MINUTE_MS, Span, from_ms, to_ms
+from watchkeeper.viewing.rules.instants import MINUTE_MS, from_ms, to_ms
 from watchkeeper.viewing.rules.ledger import effective_limit_ms
-from watchkeeper.viewing.types import Binding, Decision, Enforcement, Policy, Viewer
+from watchkeeper.viewing.types import Binding, Decision, Enforcement, Viewer
 
 
 def decide(viewer: Viewer, now: datetime, *, is_exempt: bool = False) -> Decision:
@@ -26,17 +26,14 @@ def decide_in(book: DayBook, *, is_exempt: bool) -> Decision:
     viewer, today = book.viewer, book.today
     limit_ms = effective_limit_ms(today.limit_minutes, today.ledger) if viewer.is_child else None
     left_ms = None if limit_ms is None else max(0, limit_ms - today.counted_ms)
-    closes_at = _closing_instant(book) if viewer.is_child else None
-    candidates: list[tuple[int, Binding]] = []
-    if closes_at is not None:
-        candidates.append((max(0, closes_at - book.now_ms), Binding.BEDTIME))
-    if left_ms is not None and not is_exempt:
-        candidates.append((left_ms, Binding.LIMIT))
-    remaining_ms, binding = min(candidates, default=(None, None))
+    closes_at = _closes_at(book)
+    remaining_ms, binding = _what_binds(book, closes_at, None if is_exempt else left_ms)
     enforcement = enforcement_at(remaining_ms, viewer.policy)
+    reason = binding if enforcement is Enforcement.BLOCKED else None
+    opens_at = None if reason in (None, Binding.LIMIT) else book.opens_at()
     return Decision(
         enforcement=enforcement,
-        reason=binding if enforcement is Enforcement.BLOCKED else None,
+        reason=reason,
         binding=binding,
         remaining_ms=remaining_ms,
         allowance_remaining_ms=left_ms,
@@ -48,10 +45,39 @@ def decide_in(book: DayBook, *, is_exempt: bool) -> Decision:
         is_unlimited_override=today.ledger.is_unlimited,
         warning_first_minutes=viewer.policy.warning_first_minutes,
         warning_second_minutes=viewer.policy.warning_second_minutes,
-        blocks_at=None if closes_at is None else from_ms(max(closes_at, book.now_ms)),
+        blocks_at=None if closes_at is None else from_ms(closes_at),
+        opens_at=None if opens_at is None else from_ms(opens_at),
         next_reset_at=today.day.ends_at,
         day_starts_at=today.day.starts_at,
     )
+
+
+def _closes_at(book: DayBook) -> int | None:
+    """When play must stop whatever is left of the allowance; now while it is locked."""
+    if not book.viewer.is_child:
+        return None
+    return book.closes_at() if book.locked_until is None else book.now_ms
+
+
+def _what_binds(
+    book: DayBook, closes_at: int | None, left_ms: int | None
+) -> tuple[int | None, Binding | None]:
+    """The least remaining time and its rule.
+
+    Of rules that leave equally much the one is told that a grant helps least against: a child
+    who is told of the limit at bedtime would ask for minutes in vain.
+    """
+    candidates: list[tuple[int, int, Binding]] = []
+    if closes_at is not None:
+        is_locked = book.locked_until is not None
+        rule = Binding.LOCKED if is_locked else Binding.BEDTIME
+        candidates.append((max(0, closes_at - book.now_ms), 0, rule))
+    if left_ms is not None:
+        candidates.append((left_ms, 1, Binding.LIMIT))
+    if not candidates:
+        return None, None
+    remaining_ms, _, binding = min(candidates)
+    return remaining_ms, binding
 
 
 def enforcement_at(remaining_ms: int | None, policy: Policy) -> Enforcement:
@@ -65,22 +91,3 @@ def enforcement_at(remaining_ms: int | None, policy: Policy) -> Enforcement:
     if remaining_ms <= policy.warning_first_minutes * MINUTE_MS:
         return Enforcement.WARNING_15
     return Enforcement.ALLOWED
-
-
-def _closing_instant(book: DayBook) -> int | None:
-    """When the open hours that contain now end, None if that isn't before the day does.
-
-    Outside of open hours it is now: nothing remains.
-    """
-    return closing_instant(book.permitted, book.now_ms, book.today_ends)
-
-
-def closing_instant(permitted: Sequence[Span], now_ms: int, day_end: int) -> int | None:
-    """The end of the span of ``permitted`` (ordered, merged) that contains ``now_ms``.
-
-    None when it reaches ``day_end``, ``now_ms`` itself when no span contains it.
-    """
-    for opening in permitted:
-        if opening.start <= now_ms < opening.end:
-            return opening.end if opening.end < day_end else None
-    return now_ms

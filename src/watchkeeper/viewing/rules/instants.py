@@ -49,3 +49,24 @@ def merge_spans(spans: Iterable[Span]) -> tuple[Span, ...]:
         else:
             merged.append(span)
     return tuple(merged)
+
+
+def subtract_spans(spans: Iterable[Span], holes: Iterable[Span]) -> tuple[Span, ...]:
+    """What is left of ``spans`` (ordered and apart from one another) outside of ``holes``."""
+    left = [span for span in spans if span.length_ms]
+    for hole in holes:
+        left = [part for span in left for part in _outside(span, hole)]
+    return tuple(left)
+
+
+def _outside(span: Span, hole: Span) -> Iterable[Span]:
+    cut = span.overlap(hole)
+    if not cut.length_ms:
+        return (span,)
+    parts = (Span(span.start, cut.start), Span(cut.end, span.end))
+    return (part for part in parts if part.length_ms)
+
+
+def find_span(spans: Iterable[Span], instant_ms: int) -> Span | None:
+    """The one of ``spans`` (apart from one another) that contains ``instant_ms``."""
+    return next((span for span in spans if span.start <= instant_ms < span.end), None)

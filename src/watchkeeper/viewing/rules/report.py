@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from uuid import UUID
 
+from watchkeeper.viewing.policy_types import DaySettings, Policy
 from watchkeeper.viewing.rules.allowance import plain_limit_minutes
 from watchkeeper.viewing.rules.days import days_until
 from watchkeeper.viewing.rules.instants import MINUTE_MS
-from watchkeeper.viewing.types import DaySettings, DayState, Policy, ViewingDay
+from watchkeeper.viewing.types import DayState, ViewingDay
 
 DAYS_OF_REPORT = 7
 

@@ -6,7 +6,10 @@ from watchkeeper.viewing.configuration import ConfigurationCache
 from watchkeeper.viewing.service.balances import Balances
 from watchkeeper.viewing.service.grants import Grants
 from watchkeeper.viewing.service.heartbeats import Heartbeats
+from watchkeeper.viewing.service.locks import Locks
+from watchkeeper.viewing.service.overrides import Overrides
 from watchkeeper.viewing.service.policies import Policies
+from watchkeeper.viewing.service.rule_changes import RuleChanges
 from watchkeeper.viewing.service.title_overrides import TitleOverrides
 
 
@@ -17,9 +20,21 @@ class Viewing:
         self.configurations = ConfigurationCache(floor, cache)
         self.heartbeats = Heartbeats(floor, self.configurations)
         self.balances = Balances(floor, self.configurations)
-        self.policies = Policies(floor, self.configurations)
+        changes = RuleChanges(floor, self.configurations)
+        self.policies = Policies(floor, self.configurations, changes)
+        self.overrides = Overrides(floor, changes)
+        self.locks = Locks(floor, changes)
         self.grants = Grants(floor, self.configurations)
         self.title_overrides = TitleOverrides(floor)
 
 
-__all__ = ["Balances", "Grants", "Heartbeats", "Policies", "TitleOverrides", "Viewing"]
+__all__ = [
+    "Balances",
+    "Grants",
+    "Heartbeats",
+    "Locks",
+    "Overrides",
+    "Policies",
+    "TitleOverrides",
+    "Viewing",
+]

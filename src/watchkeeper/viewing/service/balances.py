@@ -32,11 +32,10 @@ class Balances:
 
         Raises `NotFound`. Query cost: 1 statement, 2 when the configuration isn't cached.
         """
-        configuration = await self._configurations.get(key)
         now = self._floor.clock.now()
 
-        async def work(unit: UnitOfWork) -> Decision:
-            return decide(await load_viewer(unit, key, configuration, now), now)
+        async def work(unit: UnitOfWork) -> Balance:
+            configuration, viewer = await load_viewer(unit, self._configurations, key, now)
+            return Balance(key, configuration, decide(viewer, now))
 
-        decision = await self._floor.database.run(work, is_replayable=True)
-        return Balance(key, configuration, decision)
+        return await self._floor.database.run(work, is_replayable=True)

@@ -4,11 +4,9 @@ from dataclasses import replace
 from datetime import datetime
 
 from watchkeeper.core.database import UnitOfWork
-from watchkeeper.viewing.repository import (
-    Configuration,
-    ProfileKey,
-    load_last_days,
-)
+from watchkeeper.core.problems import NotFound
+from watchkeeper.viewing.configuration import ConfigurationCache
+from watchkeeper.viewing.repository import Configuration, ProfileKey, load_last_days
 from watchkeeper.viewing.types import DayState, Viewer
 
 
@@ -25,11 +23,20 @@ def viewer_of(key: ProfileKey, configuration: Configuration, days: tuple[DayStat
 
 
 async def load_viewer(
-    unit: UnitOfWork, key: ProfileKey, configuration: Configuration, now: datetime
-) -> Viewer:
-    """The viewer with the stored days around `now`. Query cost: 1 statement."""
-    days = await load_last_days(unit, key.household_id, [key.profile_id], now)
-    return viewer_of(key, configuration, days.get(key.profile_id, ()))
+    unit: UnitOfWork, configurations: ConfigurationCache, key: ProfileKey, now: datetime
+) -> tuple[Configuration, Viewer]:
+    """What guardians decided about a profile now, and the viewer with the days around `now`.
+
+    Raises `NotFound`. Query cost: 1 statement, 2 when the configuration isn't cached or has just
+    changed.
+    """
+    stored = (await load_last_days(unit, key.household_id, [key.profile_id], now)).get(
+        key.profile_id
+    )
+    known = await configurations.current(unit, {key: stored.version if stored else None})
+    if stored is None or key not in known:
+        raise NotFound("We couldn't find that profile.")
+    return known[key], viewer_of(key, known[key], stored.days)
 
 
 def with_days(viewer: Viewer, changed: tuple[DayState, ...]) -> Viewer:

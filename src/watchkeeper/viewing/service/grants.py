@@ -6,8 +6,6 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import insert, select, tuple_
-
 from watchkeeper.accounts.public import record_audit
 from watchkeeper.core.auth import DevicePrincipal, Principal, UserPrincipal
 from watchkeeper.core.database import UnitOfWork
@@ -15,14 +13,27 @@ from watchkeeper.core.floor import Floor
 from watchkeeper.core.ids import new_id
 from watchkeeper.core.problems import NotFound
 from watchkeeper.viewing.configuration import ConfigurationCache
-from watchkeeper.viewing.models import grants
+from watchkeeper.viewing.grants_repository import (
+    find_by_key,
+    find_grant,
+    insert_grant,
+    is_cancelled,
+    list_entries,
+)
+from watchkeeper.viewing.policy_types import Stretch
 from watchkeeper.viewing.problems import AdultProfile, GrantOver, KeyReused
 from watchkeeper.viewing.repository import Batch, ProfileKey, lock_viewers, store
-from watchkeeper.viewing.rules.daybook import OpenedDays, open_days
+from watchkeeper.viewing.rules.daybook import DayBook, OpenedDays, open_days
 from watchkeeper.viewing.rules.decision import decide
+from watchkeeper.viewing.rules.instants import to_ms
 from watchkeeper.viewing.rules.ledger import cancel_grant, grant_minutes, grant_unlimited
+from watchkeeper.viewing.rules.open_hours import (
+    add_extension,
+    extend_hours,
+    take_extension_back,
+)
 from watchkeeper.viewing.service.days import load_viewer, with_days
-from watchkeeper.viewing.types import Decision, Ledger, Viewer
+from watchkeeper.viewing.types import DayState, Decision, Ledger, Viewer
 
 PAGE_SIZE = 50
 
@@ -37,22 +48,27 @@ class Channel(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class GrantRequest:
-    """Minutes 1 to 240 or -240 to -1, None for unlimited until the day ends."""
+    """Minutes 1 to 240 or -240 to -1, None for unlimited until the day ends.
+
+    `extends_window` also keeps the allowed hours open for so much longer; not with minutes taken.
+    """
 
     minutes: int | None
     channel: Channel
     reason: str | None = None
     idempotency_key: str | None = None
+    extends_window: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Granted:
-    """A grant and what the child may do now."""
+    """A grant and what the child may do now; `extension` are the hours that it opened."""
 
     grant_id: UUID
     minutes: int | None
     holds_until: datetime
     decision: Decision
+    extension: Stretch | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,30 +98,38 @@ class Grants:
         Raises `NotFound`, `AdultProfile`, `KeyReused`. Locks the profile's row. Emits an audit
         entry.
         """
-
-        async def work(unit: UnitOfWork) -> Granted:
-            now, viewer, opened = await self._open(unit, key)
-            known = await _find_by_key(unit, key, request.idempotency_key)
-            if known is not None:
-                if known.minutes != request.minutes or known.cancels_id is not None:
-                    raise KeyReused()
-                return _granted(known.id, known.minutes, viewer, opened, now)
-            ledger = _after_grant(opened, request.minutes)
-            entry = _entry(actor, key, opened, now) | {
-                "minutes": request.minutes,
-                "channel": request.channel,
-                "reason": request.reason,
-                "idempotency_key": request.idempotency_key,
-                "floor_ms": ledger.floor_ms,
-            }
-            await unit.execute(insert(grants).values(entry))
-            viewer, opened = await _save_ledger(unit, key, viewer, opened, ledger, now)
-            await _audit(unit, actor, key, "grant.given", entry, now)
-            return _granted(entry["id"], request.minutes, viewer, opened, now)
-
         return await self._floor.database.run(
-            work, is_replayable=request.idempotency_key is not None
+            lambda unit: self.give_in(unit, actor, key, request),
+            is_replayable=request.idempotency_key is not None,
         )
+
+    async def give_in(
+        self, unit: UnitOfWork, actor: Principal, key: ProfileKey, request: GrantRequest
+    ) -> Granted:
+        """`give` as a part of another use case's unit of work."""
+        now, viewer, opened = await self._open(unit, key)
+        known = await find_by_key(unit, key, request.idempotency_key)
+        if known is not None:
+            return _granted_before(known, request, viewer, opened, now)
+        extension = _extension(viewer, request, now)
+        today = replace(
+            opened.today,
+            ledger=_ledger_after(opened.today, request.minutes),
+            extensions=add_extension(opened.today.extensions, extension),
+        )
+        entry = _entry(actor, key, today, now) | {
+            "minutes": request.minutes,
+            "channel": request.channel,
+            "reason": request.reason,
+            "idempotency_key": request.idempotency_key,
+            "extends_window": request.extends_window,
+            "extended_from": extension and extension.starts_at,
+            "extended_until": extension and extension.ends_at,
+        }
+        await insert_grant(unit, entry)
+        viewer, opened = await _save_today(unit, key, viewer, opened, today, now)
+        await _audit(unit, actor, key, "grant.given", entry, now)
+        return _granted(entry["id"], request.minutes, viewer, opened, now, extension)
 
     async def cancel(self, actor: UserPrincipal, key: ProfileKey, grant_id: UUID) -> Granted:
         """Enter the compensating entry of a grant while its day is current.
@@ -116,21 +140,21 @@ class Grants:
 
         async def work(unit: UnitOfWork) -> Granted:
             now, viewer, opened = await self._open(unit, key)
-            grant = await _find(unit, key, grant_id)
+            grant = await find_grant(unit, key, grant_id)
             if grant is None:
                 raise NotFound("We couldn't find that grant.")
             is_current = grant.day_starts_at == opened.today.day.starts_at
-            if not is_current or grant.cancels_id or await _is_cancelled(unit, key, grant_id):
+            if not is_current or grant.cancels_id or await is_cancelled(unit, key, grant_id):
                 raise GrantOver()
-            ledger = cancel_grant(opened.today.ledger, grant.minutes)
-            entry = _entry(actor, key, opened, now) | {
+            today = _without(opened.today, grant, now)
+            entry = _entry(actor, key, today, now) | {
                 "minutes": None if grant.minutes is None else -grant.minutes,
                 "channel": Channel.REMOTE,
                 "cancels_id": grant_id,
-                "floor_ms": ledger.floor_ms,
+                "extends_window": False,
             }
-            await unit.execute(insert(grants).values(entry))
-            viewer, opened = await _save_ledger(unit, key, viewer, opened, ledger, now)
+            await insert_grant(unit, entry)
+            viewer, opened = await _save_today(unit, key, viewer, opened, today, now)
             await _audit(unit, actor, key, "grant.cancelled", entry, now)
             return _granted(entry["id"], entry["minutes"], viewer, opened, now)
 
@@ -145,10 +169,9 @@ class Grants:
         """
         if not (await self._configurations.get(key)).is_child:
             raise AdultProfile()
-        statement = _page(key, before)
 
-        async def work(unit: UnitOfWork) -> Any:
-            return (await unit.execute(statement)).all()
+        async def work(unit: UnitOfWork) -> list[Any]:
+            return await list_entries(unit, key, before, PAGE_SIZE + 1)
 
         rows = await self._floor.database.run(work, is_replayable=True)
         entries = [
@@ -168,45 +191,60 @@ class Grants:
 
     async def _open(self, unit: UnitOfWork, key: ProfileKey) -> tuple[datetime, Viewer, OpenedDays]:
         """Lock the profile, then read the clock and open its day."""
-        configuration = await self._configurations.get(key)
-        if not configuration.is_child:
-            raise AdultProfile()
         await lock_viewers(unit, key.household_id, [key.profile_id])
         now = self._floor.clock.now()
-        viewer = await load_viewer(unit, key, configuration, now)
+        configuration, viewer = await load_viewer(unit, self._configurations, key, now)
+        if not configuration.is_child:
+            raise AdultProfile()
         return now, viewer, open_days(viewer, now)
 
 
-def _after_grant(opened: OpenedDays, minutes: int | None) -> Ledger:
-    today = opened.today
+def _ledger_after(today: DayState, minutes: int | None) -> Ledger:
     if minutes is None:
         return grant_unlimited(today.ledger)
     return grant_minutes(today.ledger, minutes, today.counted_ms)
 
 
-def _entry(actor: Principal, key: ProfileKey, opened: OpenedDays, now: datetime) -> dict[str, Any]:
+def _extension(viewer: Viewer, request: GrantRequest, now: datetime) -> Stretch | None:
+    if not request.extends_window:
+        return None
+    book = DayBook(viewer, to_ms(now))
+    return extend_hours(book.opened, book.now_ms, request.minutes, book.today_ends)
+
+
+def _without(today: DayState, grant: Any, now: datetime) -> DayState:
+    """The day without what a grant gave, as far as it is still ahead."""
+    extensions = today.extensions
+    if grant.extended_from is not None:
+        given = Stretch(grant.extended_from, grant.extended_until)
+        extensions = take_extension_back(extensions, given, to_ms(now))
+    return replace(today, ledger=cancel_grant(today.ledger, grant.minutes), extensions=extensions)
+
+
+def _entry(actor: Principal, key: ProfileKey, today: DayState, now: datetime) -> dict[str, Any]:
+    """What all entries hold; `today` already with what the entry changes."""
     user_id = actor.user_id if isinstance(actor, UserPrincipal) else None
     device_id = actor.device_id if isinstance(actor, DevicePrincipal) else None
     return {
         "household_id": key.household_id,
         "id": new_id(),
         "profile_id": key.profile_id,
-        "day_starts_at": opened.today.day.starts_at,
+        "day_starts_at": today.day.starts_at,
+        "floor_ms": today.ledger.floor_ms,
         "actor_user_id": user_id,
         "actor_device_id": device_id,
         "created_at": now,
     }
 
 
-async def _save_ledger(
+async def _save_today(
     unit: UnitOfWork,
     key: ProfileKey,
     viewer: Viewer,
     opened: OpenedDays,
-    ledger: Ledger,
+    today: DayState,
     now: datetime,
 ) -> tuple[Viewer, OpenedDays]:
-    today = replace(opened.today, ledger=ledger)
     days = {state.day.starts_at: state for state in opened.changed}
     days[today.day.starts_at] = today
     changed = tuple(days[starts_at] for starts_at in sorted(days))
@@ -218,55 +256,28 @@ async def _save_ledger(
 
 
 def _granted(
-    grant_id: UUID, minutes: int | None, viewer: Viewer, opened: OpenedDays, now: datetime
+    grant_id: UUID,
+    minutes: int | None,
+    viewer: Viewer,
+    opened: OpenedDays,
+    now: datetime,
+    extension: Stretch | None = None,
 ) -> Granted:
-    return Granted(grant_id, minutes, opened.today.day.ends_at, decide(viewer, now))
+    ends_at = opened.today.day.ends_at
+    return Granted(grant_id, minutes, ends_at, decide(viewer, now), extension)
 
 
-async def _find_by_key(unit: UnitOfWork, key: ProfileKey, idempotency_key: str | None) -> Any:
-    if idempotency_key is None:
-        return None
-    statement = select(grants).where(
-        grants.c.household_id == key.household_id,
-        grants.c.profile_id == key.profile_id,
-        grants.c.idempotency_key == idempotency_key,
-    )
-    return (await unit.execute(statement)).one_or_none()
-
-
-async def _find(unit: UnitOfWork, key: ProfileKey, grant_id: UUID) -> Any:
-    statement = select(grants).where(
-        grants.c.household_id == key.household_id,
-        grants.c.id == grant_id,
-        grants.c.profile_id == key.profile_id,
-    )
-    return (await unit.execute(statement)).one_or_none()
-
-
-async def _is_cancelled(unit: UnitOfWork, key: ProfileKey, grant_id: UUID) -> bool:
-    statement = select(grants.c.id).where(
-        grants.c.household_id == key.household_id, grants.c.cancels_id == grant_id
-    )
-    return (await unit.execute(statement)).first() is not None
-
-
-def _page(key: ProfileKey, before: tuple[datetime, UUID] | None) -> Any:
-    cancellation = grants.alias("cancellation")
-    is_cancelled = (
-        select(cancellation.c.id)
-        .where(
-            cancellation.c.household_id == grants.c.household_id,
-            cancellation.c.cancels_id == grants.c.id,
-        )
-        .exists()
-        .label("is_cancelled")
-    )
-    statement = select(grants, is_cancelled).where(
-        grants.c.household_id == key.household_id, grants.c.profile_id == key.profile_id
-    )
-    if before is not None:
-        statement = statement.where(tuple_(grants.c.created_at, grants.c.id) < before)
-    return statement.order_by(grants.c.created_at.desc(), grants.c.id.desc()).limit(PAGE_SIZE + 1)
+def _granted_before(
+    known: Any, request: GrantRequest, viewer: Viewer, opened: OpenedDays, now: datetime
+) -> Granted:
+    """The answer to a repeated request; raises `KeyReused` when it asks for something else."""
+    is_same = (known.minutes, known.extends_window) == (request.minutes, request.extends_window)
+    if not is_same or known.cancels_id is not None:
+        raise KeyReused()
+    extension = None
+    if known.extended_from is not None:
+        extension = Stretch(known.extended_from, known.extended_until)
+    return _granted(known.id, known.minutes, viewer, opened, now, extension)
 
 
 async def _audit(
@@ -289,5 +300,6 @@ async def _audit(
             "minutes": entry["minutes"],
             "channel": entry["channel"],
             "reason": entry.get("reason"),
+            "extends_window": entry["extends_window"],
         },
     )

@@ -41,6 +41,7 @@ from watchkeeper.viewing.types import (
     Outcome,
     Session,
     Settlement,
+    Viewer,
 )
 
 log = structlog.get_logger(__name__)
@@ -90,57 +91,62 @@ class Heartbeats:
         A refusal of one (unknown profile, ended session, revoked credential) is its answer and
         doesn't touch the others. Committed before it returns. Raises `Unavailable` problems when
         the database can't be used. Locks: the profiles' rows, in key order. Query cost: one
-        statement to load and one to store, one more when configurations aren't cached.
+        statement to load and one to store, one more when configurations aren't cached or have just
+        changed.
         """
         started = time.perf_counter()
         with count_operations() as count:
-            known = await self._configurations.get_many([call.key for call in calls])
-            found = [call for call in calls if call.key in known]
-            settled = await self._floor.database.run(
-                lambda unit: self._settle(unit, found, known), is_replayable=True
+            result = await self._floor.database.run(
+                lambda unit: self._settle(unit, calls), is_replayable=True
             )
-        answers = iter(settled)
-        result = [next(answers) if call.key in known else _profile_gone(call) for call in calls]
         self._record(result, time.perf_counter() - started, count.operations)
         return result
 
     async def _settle(
-        self,
-        unit: UnitOfWork,
-        calls: Sequence[HeartbeatCall],
-        known: dict[ProfileKey, Configuration],
+        self, unit: UnitOfWork, calls: Sequence[HeartbeatCall]
     ) -> list[HeartbeatAnswer | Problem]:
         if not calls:
             return []
         loaded = await load_viewers(
-            unit, [_question(call) for call in calls], known, self._floor.clock.now()
+            unit, [_question(call) for call in calls], self._floor.clock.now()
+        )
+        known = await self._configurations.current(
+            unit, {state.key: state.version for state in loaded}
         )
         # The clock is read when the locks are held, so that nobody who waited for them settles
         # with an instant from before what the one before it stored.
         now = self._floor.clock.now()
         batch = Batch()
         answers = [
-            self._settle_one(call, state, now, batch)
+            self._settle_one(call, state, known.get(call.key), now, batch)
             for call, state in zip(calls, loaded, strict=True)
         ]
         await store(unit, batch, now)
         return answers
 
     def _settle_one(
-        self, call: HeartbeatCall, loaded: Loaded, now: datetime, batch: Batch
+        self,
+        call: HeartbeatCall,
+        loaded: Loaded,
+        configuration: Configuration | None,
+        now: datetime,
+        batch: Batch,
     ) -> HeartbeatAnswer | Problem:
+        if configuration is None:
+            return _profile_gone(call)
         try:
             raise_for_credential(call.caller, loaded.credential)
         except Problem as problem:
             return problem
+        viewer = loaded.viewer(configuration)
         heartbeat = replace(
             call.heartbeat,
             title_id=loaded.title_id or _new_title_id(call),
             device_name=loaded.device_name,
         )
-        settlement = settle(loaded.viewer, heartbeat, now, random.random())  # noqa: S311 - spread
+        settlement = settle(viewer, heartbeat, now, random.random())  # noqa: S311 - spread
         refusal = refusal_of(settlement)
-        batch.add_settlement(loaded.viewer, settlement)
+        batch.add_settlement(viewer, settlement)
         if refusal is not None:
             return refusal
         _add_acquaintances(batch, call, loaded)
@@ -174,20 +180,21 @@ class Heartbeats:
         if profile_id is None or is_foreign:
             raise NotFound("We couldn't find that session.")
         key = ProfileKey(household_id, profile_id)
-        known = {key: await self._configurations.get(key)}
         device_id = caller.device_id if isinstance(caller, DevicePrincipal) else None
 
         async def work(unit: UnitOfWork) -> EndAnswer:
             question = Question(key, device_id=device_id, session_id=session_id, caller=caller)
-            (loaded,) = await load_viewers(unit, [question], known, self._floor.clock.now())
+            loaded, viewer = await self._load_one(unit, question)
             raise_for_credential(caller, loaded.credential)
+            if viewer is None:
+                raise NotFound("We couldn't find that session.")
             now = self._floor.clock.now()
-            settlement = settle_end(loaded.viewer, session_id, counters, now)
+            settlement = settle_end(viewer, session_id, counters, now)
             session = settlement.session
             if session is None or session.ended_at is None:
                 raise NotFound("We couldn't find that session.")
             batch = Batch()
-            batch.add_settlement(loaded.viewer, settlement)
+            batch.add_settlement(viewer, settlement)
             await store(unit, batch, now)
             return EndAnswer(session.id, session.total_ms, session.ended_at)
 
@@ -195,21 +202,27 @@ class Heartbeats:
 
     async def close_silent(self, key: ProfileKey, device_id: str, session_id: UUID) -> bool:
         """Close one session if it has fallen silent; returns whether it had."""
-        known = await self._configurations.get_many([key])
-        if key not in known:
-            return False
 
         async def work(unit: UnitOfWork) -> bool:
             question = Question(key, device_id=device_id, session_id=session_id)
-            (loaded,) = await load_viewers(unit, [question], known, self._floor.clock.now())
+            _, viewer = await self._load_one(unit, question)
+            if viewer is None:
+                return False
             now = self._floor.clock.now()
-            settlement = settle_silence(loaded.viewer, now)
+            settlement = settle_silence(viewer, now)
             batch = Batch()
-            batch.add_settlement(loaded.viewer, settlement)
+            batch.add_settlement(viewer, settlement)
             await store(unit, batch, now)
             return settlement.has_writes
 
         return await self._floor.database.run(work, is_replayable=True)
+
+    async def _load_one(self, unit: UnitOfWork, question: Question) -> tuple[Loaded, Viewer | None]:
+        """Lock and load one profile; None instead of a viewer when it is gone."""
+        (loaded,) = await load_viewers(unit, [question], self._floor.clock.now())
+        known = await self._configurations.current(unit, {question.key: loaded.version})
+        configuration = known.get(question.key)
+        return loaded, None if configuration is None else loaded.viewer(configuration)
 
     def _record(
         self, answers: Sequence[HeartbeatAnswer | Problem], seconds: float, operations: int

@@ -16,6 +16,7 @@ from watchkeeper.viewing.history_repository import (
     list_children,
     read_week,
 )
+from watchkeeper.viewing.policy_types import DaySettings
 from watchkeeper.viewing.rules.report import (
     DailyTotal,
     DateRange,
@@ -26,7 +27,6 @@ from watchkeeper.viewing.rules.report import (
     label_at,
     last_days,
 )
-from watchkeeper.viewing.types import DaySettings
 
 MOST_WATCHED = 5
 
