@@ -1,7 +1,7 @@
 """A household as its people see it: made and used over HTTP alone."""
 
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from itertools import count
 from typing import Any
 from uuid import uuid4
@@ -207,6 +207,24 @@ class Family:
             json={"minutes": minutes, **fields},
             headers={"Idempotency-Key": key} if key else {},
         )
+
+    async def override(self, profile_id: str, on: date, **rules: Any) -> Any:
+        """Set what holds on a date."""
+        await self.stay_elevated()
+        path = f"/parental-controls/profiles/{profile_id}/overrides/{on}"
+        return await self.call("PUT", path, json=rules)
+
+    async def lock(self, profile_id: str, until: datetime | None = None) -> Any:
+        """Stop all play of a child."""
+        await self.stay_elevated()
+        body = {"until": until.isoformat()} if until else None
+        path = f"/parental-controls/profiles/{profile_id}/lock"
+        return await self.call("POST", path, json=body)
+
+    async def unlock(self, profile_id: str) -> Any:
+        """Allow play again."""
+        await self.stay_elevated()
+        return await self.call("POST", f"/parental-controls/profiles/{profile_id}/unlock")
 
     async def balance(self, profile_id: str) -> Any:
         """What a profile has used and may still watch."""

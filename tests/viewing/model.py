@@ -46,6 +46,10 @@ class PlainModel:
     grace: int
     free_titles: frozenset[str]
     now: int
+    # Allowed hours in seconds after midnight, None all day; a later end than midnight may be less.
+    hours: tuple[tuple[int, int], ...] | None = None
+    locks: list[tuple[int, int]] = field(default_factory=list)
+    extensions: list[tuple[int, int]] = field(default_factory=list)
     days: dict[int, ModelDay] = field(default_factory=lambda: defaultdict(ModelDay))
     sessions: dict[str, ModelSession] = field(default_factory=dict)
 
@@ -79,25 +83,79 @@ class PlainModel:
             return None
         return max(0, permitted - self.day_at(self.now).counted)
 
-    def enforcement(self, title: str) -> str:
-        remaining = self.remaining()
-        if remaining is None or title in self.free_titles:
-            return "allowed"
-        if remaining == 0:
-            return "blocked"
-        if remaining <= 300:
-            return "warning_5"
-        return "warning_15" if remaining <= 900 else "allowed"
+    def enforcement(self, title: str) -> tuple[str, str | None]:
+        """What is told, and the reason when it is blocked."""
+        lefts = [] if title in self.free_titles else [self.remaining()]
+        left = min((one for one in (*lefts, self.closes_in()) if one is not None), default=None)
+        if self.is_locked(self.now):
+            return "blocked", "locked"
+        if left is None:
+            return "allowed", None
+        if left == 0:
+            return "blocked", "bedtime" if self.closes_in() == 0 else "limit"
+        if left <= 300:
+            return "warning_5", None
+        return ("warning_15" if left <= 900 else "allowed"), None
 
-    def grant(self, minutes: int | None, *, cancelled: bool = False) -> None:
+    def grant(self, minutes: int | None, *, cancelled: bool = False, extends: bool = False) -> None:
         today = self.day_at(self.now)
         today.grants.append((minutes, today.counted, cancelled))
+        if extends:
+            closes = self.closes_in()
+            closes = self.day_ends if closes is None else min(self.now + closes, self.day_ends)
+            until = self.day_ends if minutes is None else closes + minutes * 60
+            self.extensions.append((closes, min(until, self.day_ends)))
+
+    # Hours and locks.
+
+    @property
+    def day_ends(self) -> int:
+        return ((self.now - RESET) // DAY + 1) * DAY + RESET
+
+    def lock(self, seconds: int | None) -> None:
+        until = self.day_ends if seconds is None else self.now + seconds
+        held = [one for one in self.locks if one[0] <= self.now < one[1]]
+        self.locks = [one for one in self.locks if one not in held]
+        self.locks.append((held[0][0] if held else self.now, until))
+
+    def unlock(self) -> None:
+        self.locks = [
+            (start, self.now if start <= self.now < end else end) for start, end in self.locks
+        ]
+
+    def is_locked(self, second: int) -> bool:
+        return any(start <= second < end for start, end in self.locks)
+
+    def is_open(self, second: int) -> bool:
+        if self.hours is None or any(start <= second < end for start, end in self.extensions):
+            return True
+        midnight = second // DAY * DAY
+        return any(
+            begins + start <= second < begins + (end if end > start else end + DAY)
+            for begins in (midnight - DAY, midnight)
+            for start, end in self.hours
+        )
+
+    def closes_in(self) -> int | None:
+        """Seconds until the hours close; None if they don't before the next day ends."""
+        if not self.is_open(self.now):
+            return 0
+        edges = {end for _, end in self.extensions}
+        midnight = self.now // DAY * DAY
+        for days in range(4):
+            edges |= {midnight + days * DAY + edge for pair in self.hours or () for edge in pair}
+        closing = [one for one in edges if one > self.now and not self.is_open(one)]
+        first = min(closing, default=self.day_ends + DAY)
+        return first - self.now if first < self.day_ends + DAY else None
+
+    def may_count(self, second: int) -> bool:
+        return self.is_open(second) and not self.is_locked(second)
 
     # Single seconds.
 
     def count(self, session: ModelSession, seconds: Iterable[int]) -> None:
         for second in seconds:
-            if not self.has_room(second):
+            if not self.has_room(second) or not self.may_count(second):
                 continue
             day = self.day_at(second)
             if session.title in self.free_titles:
@@ -110,6 +168,8 @@ class PlainModel:
         if session.title in self.free_titles:
             return
         for second in seconds:
+            if not self.may_count(second):
+                continue
             day = self.day_at(second)
             if day.forgiven < 300:
                 day.forgiven += 1
@@ -148,7 +208,7 @@ class PlainModel:
                 self.give_up(session, certain=30, over="session_superseded")
         started = ModelSession(device, title, state, self.now, counters, start_key)
         self.sessions[name] = started
-        started.is_blocked = self.enforcement(title) == "blocked"
+        started.is_blocked = self.enforcement(title)[0] == "blocked"
         return "started"
 
     def beat(
@@ -176,7 +236,7 @@ class PlainModel:
             return "start_repeated" if is_start else "duplicate"
         self.settle_stretch(session, state, counters)
         session.title = title
-        session.is_blocked = self.enforcement(title) == "blocked"
+        session.is_blocked = self.enforcement(title)[0] == "blocked"
         if session.is_blocked:
             session.bucket = 0
         return "accepted"
@@ -217,23 +277,33 @@ class PlainModel:
 
     def plain_stretch(self, session: ModelSession, bucket: int | None) -> None:
         stretch = range(session.last, self.now)
-        known: list[int] = []
+        known, until = 0, self.now
         doubted: list[int] = []
         if session.state == "playing":
-            known = list(stretch[-90:])
+            known = min(len(stretch), 90)
             doubted = list(stretch[:-90][-max(0, self.grace + 30 - 90) :])
             if self.grace + 30 <= 90:
                 doubted = []
         elif session.state in ("paused", "buffering"):
-            known = list(stretch[: 300 - session.pause])
-            session.pause += len(known)
+            known = min(len(stretch), 300 - session.pause)
+            until = session.last + known
+            session.pause += known
         if bucket is not None:
-            known = known[max(0, len(known) - bucket) :]
-            bucket -= len(known)
+            known = min(known, bucket)
+            bucket -= known
             doubted = doubted[max(0, len(doubted) - bucket) :]
             session.bucket = bucket - len(doubted)
-        self.doubt(session, doubted)
-        self.count(session, known)
+        counted = self.backwards(known, until, session.last)
+        self.doubt(session, [second for second in doubted if second not in counted])
+        self.count(session, sorted(counted))
+
+    def backwards(self, amount: int, until: int, start: int) -> list[int]:
+        """So many allowed seconds before ``until`` and not before ``start``, the last one first."""
+        found: list[int] = []
+        for second in range(until - 1, start - 1, -1):
+            if len(found) < amount and self.may_count(second):
+                found.append(second)
+        return found
 
     def counted_stretch(
         self,
@@ -251,12 +321,19 @@ class PlainModel:
         session.pause += due
         if not was_playing and played >= 1:
             session.pause = 0
-        idle = max(0, min(paused - pause, self.now - session.last - play - pause))
-        labels = (
-            "." * idle + "c" * pause + "c" * play
-            if was_playing
-            else "c" * play + "." * idle + "c" * pause
-        )
-        backwards = zip(range(self.now - 1, -1, -1), labels, strict=False)
-        seconds = [second for second, label in backwards if label == "c"]
-        self.count(session, sorted(seconds))
+        length = self.now - session.last
+        idle = max(0, min(paused - pause, length - play - pause))
+        # From the end backwards: what was it, how much of it is charged, how long did it last?
+        parts = [("idle", 0, idle), ("pause", pause, pause), ("play", play, play)]
+        if not was_playing:
+            parts = [("play", play, play), ("idle", 0, idle), ("pause", pause, pause)]
+        latest, cursor = self.now, self.now
+        counted: list[int] = []
+        for _, amount, lasted in parts:
+            cursor = min(cursor, latest)
+            found = self.backwards(amount, cursor, session.last)
+            cursor = found[-1] if found else cursor
+            counted += found
+            latest -= lasted
+        counted += self.backwards(play + pause - length, session.last, session.last - 1000)
+        self.count(session, sorted(counted))

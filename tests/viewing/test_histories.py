@@ -4,7 +4,7 @@ The rules have properties of their own; here the question is whether what was lo
 answered is what they said: every answer and every sum must agree.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -20,7 +20,7 @@ from tests.harness.sums import assert_sums_agree
 from tests.viewing.rules.home import FILM, LESSON, SERIES, Home
 from watchkeeper.core.database import UnitOfWork
 from watchkeeper.viewing.jobs import close_silent_sessions
-from watchkeeper.viewing.policy_types import DaySettings, Policy
+from watchkeeper.viewing.policy_types import DateOverride, DaySettings, Policy, Window
 from watchkeeper.viewing.types import Outcome, PlayState, Settlement
 
 STATUS = {
@@ -32,6 +32,7 @@ STATUS = {
     Outcome.SESSION_SUPERSEDED: 410,
 }
 DEVICES = ("tv", "tablet")
+WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
 beats = st.tuples(
     st.just("beat"),
@@ -56,12 +57,22 @@ histories = st.lists(
         st.tuples(st.just("restart"), st.sampled_from(DEVICES)),
         st.tuples(st.just("end"), st.sampled_from(DEVICES)),
         st.tuples(st.just("grant"), st.sampled_from([15, 60, -30, 1, None])),
+        st.tuples(st.just("extend"), st.sampled_from([15, 60, None])),
         st.tuples(st.just("limit"), st.sampled_from([15, 30, 120, None])),
+        st.tuples(st.just("windows"), st.sampled_from([None, (900, 935), (1200, 901), (0, 1440)])),
+        st.tuples(st.just("override"), st.sampled_from([None, 15, 480])),
+        st.tuples(st.just("lock"), st.sampled_from([None, 20, 3_600, 100_000])),
+        st.tuples(st.just("unlock")),
         st.tuples(st.just("reap")),
     ),
     min_size=5,
     max_size=30,
 )
+
+
+def _wire(pair: tuple[int, int]) -> dict[str, str]:
+    start, end = (f"{minute // 60:02}:{minute % 60:02}" for minute in pair)
+    return {"from": start, "to": end}
 
 
 @dataclass
@@ -111,6 +122,8 @@ class Both:
         left = expected.remaining_ms
         assert told["remaining_minutes"] == (None if left is None else round(left / 60_000, 5))
         assert told["is_educational"] == expected.is_exempt
+        blocks_at = told["blocks_at"] and datetime.fromisoformat(told["blocks_at"])
+        assert blocks_at == expected.blocks_at
         assert told["ack_seq"] == answer.ack_seq
 
     async def step(self, step: tuple[Any, ...]) -> None:
@@ -131,21 +144,48 @@ class Both:
             case ("wait", seconds):
                 self.wait(seconds)
                 await self.stay_signed_in()
-            case ("grant", minutes):
-                await self.family.grant(self.players["tv"].profile_id, minutes)
-                self.home.grant(minutes)
-            case ("limit", minutes):
-                await self.family.settings(
-                    self.players["tv"].profile_id, weekday_limit_minutes=minutes
-                )
-                self.home.today()
-                self.home.policy = Policy(weekday_limit_minutes=minutes)
-                self.home.today()
+            case ("grant" | "extend" as kind, minutes):
+                extends = kind == "extend"
+                await self.family.grant(self.child, minutes, extends_window=extends)
+                self.home.grant(minutes, extends_window=extends)
+            case ("limit" | "windows" | "override" | "lock" | "unlock", *_):
+                await self.change_rules(step)
             case ("reap",):
                 service = self.family.service
                 viewing = service.app.state.viewing
                 await close_silent_sessions(service.floor, viewing.heartbeats)
                 self.home.reap()
+
+    @property
+    def child(self) -> str:
+        return self.players["tv"].profile_id
+
+    async def change_rules(self, step: tuple[Any, ...]) -> None:
+        """A guardian decides something; the days up to now follow what held before."""
+        self.home.today()
+        policy = self.home.policy
+        match step:
+            case ("limit", minutes):
+                await self.family.settings(self.child, weekday_limit_minutes=minutes)
+                self.home.policy = replace(policy, weekday_limit_minutes=minutes)
+            case ("windows", pair):
+                hours = [_wire(pair)] if pair else []
+                await self.family.settings(self.child, windows=dict.fromkeys(WEEKDAYS, hours))
+                windows = {day: (Window(*pair),) for day in range(1, 8) if pair}
+                self.home.policy = replace(policy, windows=windows)
+            case ("override", minutes):
+                on = self.home.today().day.label
+                await self.family.override(self.child, on, limit_minutes=minutes)
+                overrides = {**policy.overrides, on: DateOverride(True, minutes)}
+                self.home.policy = replace(policy, overrides=overrides)
+            case ("lock", seconds):
+                until = seconds and self.home.now + timedelta(seconds=seconds)
+                await self.family.lock(self.child, until)
+                self.home.lock(until)
+            case ("unlock",):
+                await self.family.unlock(self.child)
+                self.home.unlock()
+        self.home.today()
 
     def wait(self, seconds: float) -> None:
         """Time passes; whoever was told to play plays."""
@@ -168,7 +208,7 @@ class Both:
 
     async def compare_rows(self) -> None:
         """Every stored day and session is as the rules left it."""
-        profile_id = UUID(self.players["tv"].profile_id)
+        profile_id = UUID(self.child)
 
         async def read(unit: UnitOfWork) -> tuple[list[Any], list[Any]]:
             days = await unit.execute(

@@ -107,8 +107,8 @@ LEFT JOIN viewing.title_overrides o ON o.household_id = :household_id AND o.titl
 WHERE t.id = :title_id AND (t.household_id IS NULL OR t.household_id = :household_id)
 
 -- name: lock_playing
--- A lock for some time, or another end for the one that holds now.
--- Parameters: household_id, profile_id, now, until. Index: locks_pkey.
+-- A lock for some time, or another end for the one that holds now, or for the one that was set and
+-- released in this very millisecond. Parameters: household_id, profile_id, now, until. Index: locks_pkey.
 WITH changed AS (
     UPDATE viewing.locks l SET locked_until = :until
     WHERE l.household_id = :household_id AND l.profile_id = :profile_id
@@ -118,6 +118,7 @@ WITH changed AS (
 INSERT INTO viewing.locks (household_id, profile_id, locked_at, locked_until)
 SELECT :household_id, :profile_id, :now, :until
 WHERE NOT EXISTS (SELECT FROM changed)
+ON CONFLICT (household_id, profile_id, locked_at) DO UPDATE SET locked_until = excluded.locked_until
 
 -- name: unlock_playing
 -- Ends the lock that holds now. Parameters: household_id, profile_id, now. Index: locks_pkey.

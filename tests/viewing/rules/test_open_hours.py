@@ -286,6 +286,16 @@ class TestCharging:
         home.beat("tablet", state=PlayState.PLAYING)
         assert (home.counted_s, home.forgiven_s) == (30, 0)
 
+    def test_a_long_stretch_over_bedtime_leaves_nothing_in_doubt(self) -> None:
+        """The 90 s that a plain player is charged lie in the open hours; what is in doubt lies
+        before them, and so not in the same time once more."""
+        home = at(bounded("07:00-20:00"), "19:59:00")
+        session = home.beat().session
+        assert session is not None
+        home.wait(140)
+        home.beat(session=session.id)
+        assert (home.counted_s, home.forgiven_s) == (60, 0)
+
     def test_the_next_heartbeat_is_spread_after_bedtime(self) -> None:
         home = at(bounded("07:00-20:00"), "19:59:50")
         beats = set()

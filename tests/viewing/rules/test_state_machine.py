@@ -1,5 +1,6 @@
 """Any history of calls, through the rules and through the plain model: both must agree."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
@@ -9,7 +10,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from tests.viewing.model import PlainModel
 from tests.viewing.rules.home import FILM, LESSON, SERIES, Home
-from watchkeeper.viewing.policy_types import Policy
+from watchkeeper.viewing.policy_types import Window
 from watchkeeper.viewing.types import PlayState, Settlement
 
 TITLES = {"film": FILM, "series": SERIES, "lesson": LESSON}
@@ -20,6 +21,17 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 titles = st.sampled_from(sorted(TITLES))
 states = st.sampled_from(["playing"] * 4 + ["paused", "buffering", "ended"])
 short = st.integers(0, 70)
+# Around the reset at 06:00, near which the histories begin; the last one passes midnight.
+hours = st.sampled_from(
+    [
+        None,
+        ((0, 24 * 60),),
+        ((5 * 60 + 30, 5 * 60 + 45),),
+        ((5 * 60 + 41, 5 * 60 + 43), (5 * 60 + 44, 6 * 60 + 10)),
+        ((5 * 60, 6 * 60), (6 * 60 + 1, 6 * 60 + 3)),
+        ((20 * 60, 5 * 60 + 50),),
+    ]
+)
 
 
 class Histories(RuleBasedStateMachine):
@@ -37,7 +49,10 @@ class Histories(RuleBasedStateMachine):
         self.names: list[str] = []
 
     def set_policy(self, limit: int | None, grace: int) -> None:
-        self.home.policy = Policy(limit, limit, grace_seconds=grace)
+        policy = self.home.policy
+        self.home.policy = replace(
+            policy, weekday_limit_minutes=limit, weekend_limit_minutes=limit, grace_seconds=grace
+        )
 
     def second(self) -> int:
         return int((self.home.now - EPOCH).total_seconds())
@@ -49,7 +64,8 @@ class Histories(RuleBasedStateMachine):
         assert answer.outcome.value == outcome
         if answer.decision is None or title is None:
             return
-        assert answer.decision.enforcement.value == self.model.enforcement(title)
+        told_now = (answer.decision.enforcement.value, answer.decision.reason)
+        assert told_now == self.model.enforcement(title)
         remaining = self.model.remaining()
         told = answer.decision.allowance_remaining_ms
         assert told == (None if remaining is None else remaining * 1000)
@@ -214,6 +230,29 @@ class Histories(RuleBasedStateMachine):
             return
         self.home.cancel(minutes)
         self.model.grant(None if minutes is None else -minutes, cancelled=True)
+
+    @rule(minutes=st.one_of(st.integers(1, 20), st.none()))
+    def grant_with_hours(self, minutes: int | None) -> None:
+        self.home.grant(minutes, extends_window=True)
+        self.model.grant(minutes, extends=True)
+
+    @rule(open_hours=hours)
+    def change_hours(self, open_hours: tuple[tuple[int, int], ...] | None) -> None:
+        windows = tuple(Window(*pair) for pair in open_hours or ())
+        self.home.policy = replace(
+            self.home.policy, windows={day: windows for day in range(1, 8) if windows}
+        )
+        self.model.hours = open_hours and tuple((a * 60, b * 60) for a, b in open_hours)
+
+    @rule(seconds=st.one_of(st.none(), st.integers(1, 400)))
+    def lock(self, seconds: int | None) -> None:
+        self.home.lock(None if seconds is None else self.home.now + timedelta(seconds=seconds))
+        self.model.lock(seconds)
+
+    @rule()
+    def unlock(self) -> None:
+        self.home.unlock()
+        self.model.unlock()
 
     @rule(limit=st.sampled_from([None, 15, 30, 480]))
     def change_limit(self, limit: int | None) -> None:

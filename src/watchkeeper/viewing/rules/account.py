@@ -53,8 +53,8 @@ class SessionAccount:
                 self._book.write_off(index, part.length_ms - amount_ms)
                 self.written_off_ms += part.length_ms - amount_ms
 
-    def charge_doubt(self, doubt: Span, *, is_against_end: bool) -> None:
-        """Settle time that nobody reported: forgiven first, then charged, day by day.
+    def charge_doubt(self, doubts: Sequence[Span], *, is_against_end: bool) -> None:
+        """Settle time that nobody reported (in order): forgiven first, then charged, day by day.
 
         The charged part lies against the end of the doubt or against its start, whichever
         touches the time that is charged anyway. Exempt titles and adults lose nothing by
@@ -63,8 +63,8 @@ class SessionAccount:
         if self._kind is SliceKind.EXEMPT or not self._book.viewer.is_child:
             return
         charged: list[Span] = []
-        for opening in self._book.permitted:
-            for index, part in self._book.split(opening.overlap(doubt)):
+        for doubt in doubts:
+            for index, part in self._book.split(doubt):
                 forgiven_ms = self._book.forgive(index, part.length_ms)
                 self.forgiven_ms += forgiven_ms
                 if is_against_end:

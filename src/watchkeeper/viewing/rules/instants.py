@@ -67,6 +67,12 @@ def _outside(span: Span, hole: Span) -> Iterable[Span]:
     return (part for part in parts if part.length_ms)
 
 
+def overlaps(spans: Iterable[Span], within: Span) -> tuple[Span, ...]:
+    """The parts of ``spans`` that lie inside of ``within``, in their order."""
+    parts = (span.overlap(within) for span in spans)
+    return tuple(part for part in parts if part.length_ms)
+
+
 def find_span(spans: Iterable[Span], instant_ms: int) -> Span | None:
     """The one of ``spans`` (apart from one another) that contains ``instant_ms``."""
     return next((span for span in spans if span.start <= instant_ms < span.end), None)

@@ -15,7 +15,7 @@ from watchkeeper.viewing.rules.cadence import LATEST_BEAT_MS, SHORTEST_BEAT_MS, 
 from watchkeeper.viewing.rules.credit import Credit, Report, credit_for
 from watchkeeper.viewing.rules.daybook import DayBook
 from watchkeeper.viewing.rules.decision import decide_in
-from watchkeeper.viewing.rules.instants import Span, from_ms, to_ms
+from watchkeeper.viewing.rules.instants import Span, from_ms, overlaps, subtract_spans, to_ms
 from watchkeeper.viewing.rules.placement import place_claims
 from watchkeeper.viewing.rules.unreported import (
     EndedSession,
@@ -188,9 +188,12 @@ def _credit_stretch(
     stretch = Span(to_ms(session.last_accepted_at), book.now_ms)
     credit = credit_for(session, Report(stretch, state, counters, grace_ms(book)))
     account = SessionAccount(session, slice_kind(session.title_id, book.viewer), book)
+    placed = place_claims(credit.claims, stretch, book.permitted)
     if credit.doubt is not None:
-        account.charge_doubt(credit.doubt, is_against_end=True)
-    account.charge(place_claims(credit.claims, stretch, book.permitted))
+        # Where closed hours pushed the claims back, nothing is in doubt any more.
+        doubts = subtract_spans(overlaps(book.permitted, credit.doubt), placed)
+        account.charge_doubt(doubts, is_against_end=True)
+    account.charge(placed)
     account.write_off(credit.written_off_ms)
     return account, credit
 

@@ -9,7 +9,7 @@ from watchkeeper.viewing.rules.account import SessionAccount
 from watchkeeper.viewing.rules.allowance import slice_kind
 from watchkeeper.viewing.rules.credit import UNREPORTED_MARGIN_MS, unreported_limit_ms
 from watchkeeper.viewing.rules.daybook import DayBook
-from watchkeeper.viewing.rules.instants import SECOND_MS, Span, from_ms, to_ms
+from watchkeeper.viewing.rules.instants import SECOND_MS, Span, from_ms, overlaps, to_ms
 from watchkeeper.viewing.types import EndReason, Heartbeat, PlayState, Session, SliceWrite
 
 _SHORTEST_SILENCE_MS = 300 * SECOND_MS
@@ -67,8 +67,9 @@ def _end_unreported(
     if session.state is PlayState.PLAYING and not session.was_blocked:
         until = min(book.now_ms, last + unreported_limit_ms(grace_ms(book)))
         certain = Span(last, min(until, last + charged_ms))
-        account.charge([opening.overlap(certain) for opening in book.permitted])
-        account.charge_doubt(Span(certain.end, until), is_against_end=False)
+        account.charge(overlaps(book.permitted, certain))
+        doubts = overlaps(book.permitted, Span(certain.end, until))
+        account.charge_doubt(doubts, is_against_end=False)
     started = min(to_ms(session.started_at), last)
     settled = account.settled(
         started_at=from_ms(started),
