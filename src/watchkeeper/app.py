@@ -39,6 +39,7 @@ from watchkeeper.viewing.grants_router import router as grants_router
 from watchkeeper.viewing.heartbeat_rate import HeartbeatRate
 from watchkeeper.viewing.history_router import router as history_router
 from watchkeeper.viewing.parental_router import router as parental_router
+from watchkeeper.viewing.requests_router import router as requests_router
 from watchkeeper.viewing.router import router as viewing_router
 from watchkeeper.viewing.service import Viewing
 from watchkeeper.viewing.service.history import History
@@ -148,6 +149,7 @@ def _add_domains(
         viewing_router,
         parental_router,
         grants_router,
+        requests_router,
         title_router,
         history_router,
         admin_router,

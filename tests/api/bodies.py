@@ -38,6 +38,8 @@ BODIES: dict[str, dict[str, Any]] = {
         "device_type": "tablet",
         "title_ref": {"source": "test", "id": "{number}", "name": "Film"},
     },
+    "POST /viewing-time/requests": {"profile_id": "{quiet_child}", "minutes": 30},
+    "POST /viewing-time/requests/{request}/answer": {"decision": "approve", "minutes": 5},
     "PUT /parental-controls/titles/{own_title}": {"counts": "always"},
     f"PUT {CHILD}/viewing-time": {"weekday_limit_minutes": 60},
     f"PUT {CHILD}/overrides/{{date}}": {"limit_minutes": 240},

@@ -141,6 +141,11 @@ class People:
                 return (await sign_in(self.service, family.email)).json()["refresh_token"]
             case "grant":
                 return (await family.grant(self.child, 1))["grant_id"]
+            case "quiet_child":
+                return await self._quiet_child()
+            case "request":
+                body: Any = {"profile_id": await self._quiet_child(), "minutes": 30}
+                return (await family.call("POST", "/viewing-time/requests", json=body))["id"]
             case "overridden":
                 on = await self._make("date", "elevated")
                 path = f"/parental-controls/profiles/{self.child}/overrides/{on}"
@@ -155,6 +160,15 @@ class People:
                 found = await family.call("GET", "/titles", params={"query": ref["name"]})
                 return found["titles"][0]["id"]
         raise LookupError(thing)
+
+    async def _quiet_child(self) -> str:
+        """The child, with no request open: those of callers before are denied."""
+        listed = await self.family.call("GET", "/viewing-time/requests")
+        for request in listed["requests"]:
+            if request["status"] == "open":
+                path = f"/viewing-time/requests/{request['id']}/answer"
+                await self.family.call("POST", path, json={"decision": "deny"})
+        return self.child
 
     async def state(self, household_id: str) -> dict[str, str]:
         """A digest of every row of a household by table, without counters of limits."""

@@ -61,6 +61,9 @@ POST   /api/v1/viewing-time/heartbeat             200  200  200  404  403  403  
 POST   /api/v1/viewing-time/session/{session}/end 200  200  200  404  403  403  403  401
 GET    /api/v1/viewing-time/balance/{child}       200  200  200  404  403  403  403  401
 GET    {eligible}/{child}                         200  200  200  404  403  403  403  401
+POST   /api/v1/viewing-time/requests              201  201  201  404  403  403  403  401
+GET    /api/v1/viewing-time/requests              200  200  200  200  403  403  403  401
+POST   {requests}/{request}/answer                200  pin  403  404  403  403  403  401
 GET    {profile}/viewing-time                     200  pin  403  404  403  403  403  401
 PUT    {profile}/viewing-time                     200  pin  403  404  403  403  403  401
 PUT    {profile}/overrides/{date}                 200  pin  403  404  403  403  403  401
@@ -81,6 +84,7 @@ SHORT = {
     "{pin}": "/api/v1/parental-controls/pin",
     "{profile}": "/api/v1/parental-controls/profiles/{child}",
     "{eligible}": "/api/v1/viewing-time/playback-eligible",
+    "{requests}": "/api/v1/viewing-time/requests",
     "{override}": "/api/v1/parental-controls/titles",
     "{weekly_csv}": "/api/v1/parental-controls/weekly-report.csv",
 }

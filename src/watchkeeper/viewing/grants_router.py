@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Header, Query, Request, status
+from fastapi import APIRouter, Query, Request, status
 
 from watchkeeper.accounts.dependencies import (
     CurrentPrincipal,
@@ -19,7 +19,7 @@ from watchkeeper.core.problems import Forbidden, InvalidRequest
 from watchkeeper.core.schemas import minutes_of
 from watchkeeper.viewing.access import profile_key
 from watchkeeper.viewing.grant_schemas import GrantBody, GrantItem, GrantPage, GrantResponse
-from watchkeeper.viewing.router import ViewingDep
+from watchkeeper.viewing.router import IdempotencyKey, ViewingDep
 from watchkeeper.viewing.service.grants import Channel, Granted, GrantRequest
 
 router = APIRouter(
@@ -27,9 +27,6 @@ router = APIRouter(
     tags=["parental controls"],
     responses=problem_responses(401, 403, 404, 409, 423),
 )
-IdempotencyKey = Annotated[
-    str | None, Header(alias="Idempotency-Key", min_length=1, max_length=100)
-]
 
 
 @router.post(

@@ -74,3 +74,24 @@ title_overrides = Table(
     Column("counts", Text, nullable=False),
     Column("updated_at", DateTime(timezone=True), nullable=False),
 )
+
+requests = Table(
+    "requests",
+    metadata,
+    Column("household_id", Uuid, primary_key=True),
+    Column("id", Uuid, primary_key=True),
+    Column("profile_id", Uuid, nullable=False),
+    Column("minutes", SmallInteger, nullable=False),
+    Column("message", Text),
+    Column("status", Text, nullable=False),
+    Column("asked_by_user_id", Uuid),
+    Column("asked_by_device_id", Text),
+    Column("idempotency_key", Text),
+    Column("created_at", DateTime(timezone=True), nullable=False),
+    Column("expires_at", DateTime(timezone=True), nullable=False),
+    Column("answered_at", DateTime(timezone=True)),
+    Column("answered_by_user_id", Uuid),
+    Column("answer", Text),
+    Column("granted_minutes", SmallInteger),
+    Column("grant_id", Uuid),
+)

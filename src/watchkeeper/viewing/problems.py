@@ -8,8 +8,12 @@ ViewingProblem
 ├── GrantOver           409 viewing/grant-over
 ├── KeyReused           409 viewing/idempotency-key-reused
 ├── TooManyOverrides    409 viewing/too-many-overrides
+├── RequestOpen         409 viewing/request-open, with the id of the one that is open
+├── RequestOver         409 viewing/request-over
 └── Undecided           503 viewing/undecided
 """
+
+from uuid import UUID
 
 from watchkeeper.core.problems import Conflict, Problem, Unavailable
 
@@ -72,6 +76,25 @@ class TooManyOverrides(Conflict):
 
     type = "viewing/too-many-overrides"
     title = "There are too many dates"
+
+
+class RequestOpen(Conflict):
+    """The child has asked already, and nobody has answered yet."""
+
+    type = "viewing/request-open"
+    title = "There is a request already"
+    default_detail = "You have asked already. Please wait for the answer."
+
+    def __init__(self, request_id: UUID) -> None:
+        super().__init__(request_id=str(request_id))
+
+
+class RequestOver(Conflict):
+    """The request was answered before, or its day is over."""
+
+    type = "viewing/request-over"
+    title = "That request is over"
+    default_detail = "That request was answered before, or its day is over."
 
 
 class Undecided(Unavailable):

@@ -4,7 +4,7 @@ from typing import Annotated
 from uuid import UUID
 
 import structlog
-from fastapi import APIRouter, Body, Depends, Request
+from fastapi import APIRouter, Body, Depends, Header, Request
 
 from watchkeeper.accounts.dependencies import CurrentPrincipal, SignedPrincipal
 from watchkeeper.core.auth import DevicePrincipal
@@ -51,6 +51,9 @@ async def get_rate(request: Request) -> HeartbeatRate:
 
 
 ViewingDep = Annotated[Viewing, Depends(get_viewing)]
+IdempotencyKey = Annotated[
+    str | None, Header(alias="Idempotency-Key", min_length=1, max_length=100)
+]
 
 
 @router.post("/heartbeat", summary="Report what a player did, learn what it may do")

@@ -9,7 +9,16 @@ from watchkeeper.viewing.models import viewers
 from watchkeeper.viewing.policy_types import Policy
 from watchkeeper.viewing.repository import QUERIES, lock_viewers
 
-_OWNED_TABLES = ("decisions", "grants", "slices", "sessions", "days", "overrides", "locks")
+_OWNED_TABLES = (
+    "decisions",
+    "requests",
+    "grants",
+    "slices",
+    "sessions",
+    "days",
+    "overrides",
+    "locks",
+)
 
 
 async def open_viewing_account(unit: UnitOfWork, fact: ProfileCreated) -> None:

@@ -56,6 +56,15 @@ class Counts(StrEnum):
     DEFAULT = "default"
 
 
+class RequestStatus(StrEnum):
+    """What became of a child's request; it expires with its viewing day."""
+
+    OPEN = "open"
+    APPROVED = "approved"
+    DENIED = "denied"
+    EXPIRED = "expired"
+
+
 class Enforcement(StrEnum):
     """What a player is told; the two warnings keep their names whatever their thresholds are."""
 
@@ -371,3 +380,20 @@ class Settlement:
     def has_writes(self) -> bool:
         """Whether the caller must store anything at all."""
         return bool(self.days or self.changed_sessions or self.new_session or self.slices)
+
+
+@dataclass(frozen=True, slots=True)
+class TimeRequest:
+    """What a child asked for, and what a guardian said to it."""
+
+    id: UUID
+    profile_id: UUID
+    minutes: int
+    message: str | None
+    status: RequestStatus
+    created_at: datetime
+    expires_at: datetime
+    answered_at: datetime | None = None
+    answer: str | None = None
+    granted_minutes: int | None = None
+    grant_id: UUID | None = None

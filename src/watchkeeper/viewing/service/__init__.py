@@ -9,6 +9,7 @@ from watchkeeper.viewing.service.heartbeats import Heartbeats
 from watchkeeper.viewing.service.locks import Locks
 from watchkeeper.viewing.service.overrides import Overrides
 from watchkeeper.viewing.service.policies import Policies
+from watchkeeper.viewing.service.requests import TimeRequests
 from watchkeeper.viewing.service.rule_changes import RuleChanges
 from watchkeeper.viewing.service.title_overrides import TitleOverrides
 
@@ -25,6 +26,7 @@ class Viewing:
         self.overrides = Overrides(floor, changes)
         self.locks = Locks(floor, changes)
         self.grants = Grants(floor, self.configurations)
+        self.requests = TimeRequests(floor, self.configurations, self.grants)
         self.title_overrides = TitleOverrides(floor)
 
 
@@ -35,6 +37,7 @@ __all__ = [
     "Locks",
     "Overrides",
     "Policies",
+    "TimeRequests",
     "TitleOverrides",
     "Viewing",
 ]
