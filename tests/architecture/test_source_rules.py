@@ -19,6 +19,7 @@ MAY_READ_A_CLOCK = {"core/clock.py", "core/ids.py", "client/clock.py"}
 # Where every error has to be caught, because nobody above could tell anybody.
 EDGES = {
     "core/background.py": "a background task",
+    "core/job_attempts.py": "a durable job",
     "core/database.py": "light actions after a commit",
     "core/middleware.py": "a request",
     "cli/__init__.py": "a command",
