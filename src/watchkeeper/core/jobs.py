@@ -43,9 +43,9 @@ _FORGET_HOUSEHOLD = text("""
     DELETE FROM jobs.pgqueuer WHERE headers ->> 'household_id' = :household_id
 """)
 # The queue keeps the server's time, whatever the rules of viewing time go by.
-_FORGET_LOG = text("DELETE FROM jobs.pgqueuer_log WHERE created < now() - :kept")
+_FORGET_LOG = text("DELETE FROM jobs.pgqueuer_log WHERE created < now() - CAST(:kept AS interval)")
 _FORGET_DEAD = text("""
-    DELETE FROM jobs.pgqueuer WHERE status = 'failed' AND updated < now() - :kept
+    DELETE FROM jobs.pgqueuer WHERE status = 'failed' AND updated < now() - CAST(:kept AS interval)
 """)
 _FIGURES = text("""
     SELECT count(*) FILTER (WHERE status = 'queued' AND execute_after <= now()) AS waiting,
