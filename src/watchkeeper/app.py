@@ -38,6 +38,7 @@ from watchkeeper.core.realtime import Listener
 from watchkeeper.core.secrets import Secrets
 from watchkeeper.settings import Settings
 from watchkeeper.viewing import jobs as viewing_jobs
+from watchkeeper.viewing import report_jobs, report_subscribers
 from watchkeeper.viewing.heartbeat_rate import HeartbeatRate
 from watchkeeper.viewing.history_router import router as history_router
 from watchkeeper.viewing.parental_router import router as parental_router
@@ -102,7 +103,8 @@ def create_app(
     app.state.schema_gate = gate
     app.include_router(health.router)
     _add_domains(app, floor, settings, subscriptions)
-    app.state.worker = _worker_of(_jobs_of(app, floor), floor, gate, settings.jobs)
+    app.state.jobs = _jobs_of(app, floor)
+    app.state.worker = _worker_of(app.state.jobs, floor, gate, settings.jobs)
     add_error_handlers(app)
     describe_problems(app)
     add_middleware(app, settings.server, floor.metrics, gate)
@@ -153,6 +155,7 @@ def _add_domains(
     subscriptions.on(ProfileCreated, open_viewing_account)
     subscriptions.on(ProfileChanged, follow_profile)
     subscriptions.on(ProfileDeleted, delete_viewing_account)
+    report_subscribers.subscribe(subscriptions)
     app.state.catalogue = Catalogue(floor)
     routers = (
         *account_routers,
@@ -173,6 +176,7 @@ def _jobs_of(app: FastAPI, floor: Floor) -> Jobs:
     add_core_jobs(jobs, floor)
     account_jobs.add_jobs(jobs, floor)
     viewing_jobs.add_jobs(jobs, floor, app.state.viewing.heartbeats)
+    report_jobs.add_jobs(jobs, floor, app.state.weekly_reports)
     return jobs
 
 
