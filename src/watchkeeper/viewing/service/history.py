@@ -92,7 +92,8 @@ class History:
         """`first` and all pages after it, each read when it is asked for.
 
         Pages belong to the dates of `first`, so that midnight doesn't move them. Raises
-        `NotFound` when the profile is deleted meanwhile. Query cost: 2 statements for each further page.
+        `NotFound` when the profile is deleted meanwhile. Query cost: 2 statements for each
+        further page.
         """
         page = first
         yield page
