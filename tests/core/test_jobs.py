@@ -136,6 +136,34 @@ async def test_a_job_that_always_fails_is_kept_as_dead_without_what_it_said(
     assert not any("secret" in row for row in kept)
 
 
+async def test_a_job_that_kills_its_processes_is_given_up(database: Database) -> None:
+    """It never fails, so its attempts aren't counted; how often it was begun is."""
+    calls = Calls()
+    await ask(database, JobRequest("count"))
+    await execute(
+        database,
+        "INSERT INTO jobs.pgqueuer_log (job_id, status, priority, entrypoint) "
+        "SELECT 1, 'picked', 0, 'count' FROM generate_series(1, 5)",
+    )
+    with structlog.testing.capture_logs() as logs:
+        async with working(database, Job("count", calls, attempts=3)):
+            await queue_is_empty(database)
+            assert calls.payloads == [{}], "six times are twice its attempts"
+            await ask(database, JobRequest("count"))
+            await queue_is_empty(database)
+            assert len(calls.payloads) == 2
+            await execute(
+                database,
+                "INSERT INTO jobs.pgqueuer_log (job_id, status, priority, entrypoint) "
+                "SELECT 3, 'picked', 0, 'count' FROM generate_series(1, 6)",
+            )
+            await ask(database, JobRequest("count"))
+            await queue_is_empty(database)
+    assert len(calls.payloads) == 2
+    assert "job.killed_its_processes" in {line["event"] for line in logs}
+    assert (await figures_of(database)).dead == 1
+
+
 async def test_a_job_that_hangs_is_ended_by_its_time_limit(database: Database) -> None:
     async def hang(_payload: Payload) -> None:
         await asyncio.Event().wait()

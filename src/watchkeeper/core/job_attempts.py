@@ -3,6 +3,7 @@
 import asyncio
 import json
 import time
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
 import structlog
@@ -19,6 +20,10 @@ log = structlog.get_logger(__name__)
 
 FIRST_PAUSE = timedelta(seconds=5)
 LONGEST_PAUSE = timedelta(hours=1)
+BEGUN_AT_MOST = 2
+"""Times its attempts that a job is begun, those included that ended with their process."""
+
+CountBegun = Callable[[int], Awaitable[int]]
 
 
 class JobDiedError(Exception):
@@ -36,16 +41,23 @@ def pause_after(attempts: int) -> timedelta:
 class Attempts(AbstractEntrypointExecutor):
     """Makes the attempts at one job; what the queue calls an executor."""
 
-    def __init__(self, job: Job, metrics: Metrics) -> None:
+    def __init__(self, job: Job, metrics: Metrics, count_begun: CountBegun) -> None:
+        """`count_begun` says how often a row of the queue has been begun, this time included."""
         # A job that is dead stays in the queue, where it is counted and can be looked at.
         super().__init__(
             EntrypointExecutorParameters(concurrency_limit=0, func=_never, on_failure="hold")
         )
         self._job = job
         self._metrics = metrics
+        self._count_begun = count_begun
 
     async def execute(self, job: Row, context: Context) -> None:
         """Run the job's function once; raises what makes the queue go on with it or give it up."""
+        if await self._count_begun(job.id) > BEGUN_AT_MOST * self._job.attempts:
+            # Its processes die before they can note a failure: it would take them down for ever.
+            log.error("job.killed_its_processes", **self._named(job))
+            self._count("dead")
+            raise JobDiedError("ProcessDied")
         began = time.perf_counter()
         try:
             async with asyncio.timeout(self._job.time_limit.total_seconds()):

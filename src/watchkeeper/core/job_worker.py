@@ -36,6 +36,9 @@ _LOOK_AT_CLOCK_EVERY_SECONDS = 1.0
 _STATEMENT_SECONDS = 10.0
 # The safety net below NOTIFY, and how often lost jobs are looked for.
 _POLL_SECONDS = 10.0
+_COUNT_BEGUN = (
+    "SELECT count(*) AS begun FROM jobs.pgqueuer_log WHERE job_id = $1 AND status = 'picked'"
+)
 
 
 class JobWorker:
@@ -162,9 +165,15 @@ class JobWorker:
         from watchkeeper.core.job_attempts import Attempts
         from watchkeeper.core.job_queue import CHANNEL, queries_on
 
-        manager = QueueManager(queries_on(AsyncpgDriver(connection)), channel=Channel(CHANNEL))
+        driver = AsyncpgDriver(connection)
+
+        async def count_begun(job_id: int) -> int:
+            (row,) = await driver.fetch(_COUNT_BEGUN, job_id)
+            return int(str(row["begun"]))
+
+        manager = QueueManager(queries_on(driver), channel=Channel(CHANNEL))
         for job in self._jobs:
-            manager.register_executor(job.name, Attempts(job, self._metrics))
+            manager.register_executor(job.name, Attempts(job, self._metrics, count_begun))
         return manager
 
     async def _keep_time(self) -> None:
