@@ -15,6 +15,7 @@ from tests.harness.family import Family
 from tests.harness.jobs import figures_of, queue_is_empty, working
 from tests.harness.service import Service, quick_settings, running_service
 from tests.viewing.rows import at
+from watchkeeper.accounts.public import deliver
 from watchkeeper.core.config import JobsSettings
 from watchkeeper.core.database import UnitOfWork
 from watchkeeper.core.jobs import Job
@@ -243,6 +244,32 @@ async def test_a_deleted_child_is_taken_out_of_what_was_delivered(
     assert await listed(family) == []
     plans = await execute(service, "SELECT count(*) FROM viewing.report_plans")
     assert plans.scalar_one() == 0
+
+
+async def test_a_child_that_is_deleted_while_its_report_is_made_is_in_none(
+    service: Service, family: Family, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await family.add_profile("Leo")
+    service.clock.set(at("2026-03-16 05:00"))
+    await family.sign_in()
+    deleting: list[asyncio.Task[Any]] = []
+
+    async def deliver_late(*arguments: Any) -> bool:
+        path = f"/profiles/{family.profiles['Noa']}"
+        deleting.append(asyncio.create_task(family.call("DELETE", path)))
+        waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+        async with asyncio.timeout(20):
+            while not (await execute(service, waiting)).scalar_one():  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+        return await deliver(*arguments)
+
+    monkeypatch.setattr(f"{report_jobs.__name__}.deliver", deliver_late)
+    payload = WEEK | {"household_id": family.household_id}
+    assert await store_report(service.floor, service.app.state.weekly_reports, payload)
+    await deleting[0]
+    (notification,) = await listed(family)
+    children = (await report_of(family, notification))["profiles"]
+    assert [child["profile_name"] for child in children] == ["Leo"]
 
 
 async def test_a_household_that_is_gone_is_asked_for_no_more(

@@ -11,13 +11,19 @@ from uuid import UUID
 
 import structlog
 
-from watchkeeper.accounts.public import NewNotification, NotificationKind, deliver
+from watchkeeper.accounts.public import (
+    NewNotification,
+    NotificationKind,
+    deliver,
+    list_profiles,
+)
 from watchkeeper.core.database import UnitOfWork
 from watchkeeper.core.floor import Floor
 from watchkeeper.core.jobs import Job, JobRequest, Jobs, Payload, enqueue
 from watchkeeper.core.problems import NotFound
 from watchkeeper.viewing.history_schemas import WeeklyReportResponse
 from watchkeeper.viewing.report_repository import drop_plans, lock_due_plans, store_outlooks
+from watchkeeper.viewing.repository import lock_viewers
 from watchkeeper.viewing.rules.report import DateRange
 from watchkeeper.viewing.rules.weeks import look_at_week, week_of
 from watchkeeper.viewing.service.weekly_report import WeeklyReports
@@ -83,13 +89,16 @@ async def _look_at_plans(unit: UnitOfWork, now: datetime, at_most: int) -> tuple
 async def store_report(floor: Floor, reports: WeeklyReports, payload: Payload) -> bool:
     """Store a household's report of one week as a notification; returns whether it is new.
 
-    A household that is gone, or has no child any more, gets none. Query cost: 3 statements.
+    A household that is gone, or has no child any more, gets none. Locks the children's rows, so
+    that one who is deleted meanwhile is in no report afterwards. Query cost: 5 statements.
     """
     household_id = UUID(payload["household_id"])
     week = week_of(date.fromisoformat(payload["week_on"]))
     now = floor.clock.now()
 
     async def work(unit: UnitOfWork) -> bool:
+        children = [one.id for one in await list_profiles(unit, household_id) if one.is_child]
+        await lock_viewers(unit, household_id, children)
         try:
             report = await reports.make_in(unit, household_id, week, now)
         except NotFound:
