@@ -1,6 +1,6 @@
 """Puts the parts together; the only place that knows them all."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
 
@@ -19,11 +19,14 @@ from watchkeeper.core import health
 from watchkeeper.core.auth import TokenSigner
 from watchkeeper.core.background import repeat
 from watchkeeper.core.clock import Clock, DatabaseClock
+from watchkeeper.core.config import JobsSettings
 from watchkeeper.core.database import Database
 from watchkeeper.core.edge import add_middleware
 from watchkeeper.core.errors import add_error_handlers
 from watchkeeper.core.events import Subscriptions
 from watchkeeper.core.floor import Floor
+from watchkeeper.core.job_worker import JobWorker
+from watchkeeper.core.jobs import Jobs, add_core_jobs, read_figures
 from watchkeeper.core.metrics import Metrics
 from watchkeeper.core.offload import Executor
 from watchkeeper.core.problem_documents import (
@@ -35,6 +38,7 @@ from watchkeeper.core.realtime import Listener
 from watchkeeper.core.secrets import Secrets
 from watchkeeper.settings import Settings
 from watchkeeper.viewing import jobs as viewing_jobs
+from watchkeeper.viewing import report_jobs, report_subscribers
 from watchkeeper.viewing.grants_router import router as grants_router
 from watchkeeper.viewing.heartbeat_rate import HeartbeatRate
 from watchkeeper.viewing.history_router import router as history_router
@@ -53,6 +57,7 @@ from watchkeeper.viewing.title_router import router as title_router
 
 log = structlog.get_logger(__name__)
 API = "/api/v1"
+SHOWN_EVERY_SECONDS = 15.0
 
 
 def create_app(
@@ -74,9 +79,17 @@ def create_app(
             await gate.check()
             if gate.fault:
                 log.warning("schema.behind", reason=gate.fault)
-            _start_jobs(app, floor, gate)
+            floor.background.start(
+                "queue figures",
+                partial(
+                    repeat, partial(_show_queue, floor, gate), every_seconds=SHOWN_EVERY_SECONDS
+                ),
+            )
+            if settings.jobs.run:
+                app.state.worker.start()
             yield
         finally:
+            await app.state.worker.stop(within_seconds=settings.server.shutdown_seconds)
             await floor.close()
 
     app = FastAPI(
@@ -92,6 +105,8 @@ def create_app(
     app.state.schema_gate = gate
     app.include_router(health.router)
     _add_domains(app, floor, settings, subscriptions)
+    app.state.jobs = _jobs_of(app, floor)
+    app.state.worker = _worker_of(app.state.jobs, floor, gate, settings.jobs)
     add_error_handlers(app)
     describe_problems(app)
     add_middleware(app, settings.server, floor.metrics, gate)
@@ -142,6 +157,7 @@ def _add_domains(
     subscriptions.on(ProfileCreated, open_viewing_account)
     subscriptions.on(ProfileChanged, follow_profile)
     subscriptions.on(ProfileDeleted, delete_viewing_account)
+    report_subscribers.subscribe(subscriptions)
     app.state.catalogue = Catalogue(floor)
     routers = (
         *account_routers,
@@ -158,25 +174,27 @@ def _add_domains(
         app.include_router(router, prefix=API, responses=problem_responses(*OF_EVERY_CALL))
 
 
-def _start_jobs(app: FastAPI, floor: Floor, gate: health.SchemaGate) -> None:
-    """Begin the background work; it waits while the schema isn't current."""
-    jobs: tuple[tuple[str, float, Callable[[], Awaitable[object]]], ...] = (
-        (
-            "silent sessions",
-            viewing_jobs.EVERY_SECONDS,
-            lambda: viewing_jobs.close_silent_sessions(floor, app.state.viewing.heartbeats),
-        ),
-        (
-            "expired rows",
-            account_jobs.EVERY_SECONDS,
-            lambda: account_jobs.forget_expired_rows(floor),
-        ),
-    )
-    for name, every_seconds, job in jobs:
-        work = partial(_when_open, gate, job)
-        floor.background.start(name, partial(repeat, work, every_seconds=every_seconds))
+def _jobs_of(app: FastAPI, floor: Floor) -> Jobs:
+    """Everything that is done durably; see `core.jobs`."""
+    jobs = Jobs()
+    add_core_jobs(jobs, floor)
+    account_jobs.add_jobs(jobs, floor)
+    viewing_jobs.add_jobs(jobs, floor, app.state.viewing.heartbeats)
+    report_jobs.add_jobs(jobs, floor, app.state.weekly_reports)
+    return jobs
 
 
-async def _when_open(gate: health.SchemaGate, job: Callable[[], Awaitable[object]]) -> None:
+def _worker_of(
+    jobs: Jobs, floor: Floor, gate: health.SchemaGate, settings: JobsSettings
+) -> JobWorker:
+    async def is_open() -> bool:
+        if not gate.is_open:
+            await gate.check()
+        return gate.is_open
+
+    return JobWorker(jobs, floor.database, floor.clock, floor.metrics, settings, is_open=is_open)
+
+
+async def _show_queue(floor: Floor, gate: health.SchemaGate) -> None:
     if gate.is_open:
-        await job()
+        await floor.database.run(lambda unit: read_figures(unit, floor.metrics))

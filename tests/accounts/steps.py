@@ -1,12 +1,15 @@
 """What the tests of accounts do again and again, over HTTP or straight in the database."""
 
+from dataclasses import replace
 from typing import Any
+from uuid import UUID
 
 import httpx
 from sqlalchemy import text
 
 from tests.harness.family import API, PASSWORD, Family, bearer
 from tests.harness.service import Service
+from watchkeeper.accounts.public import NewNotification, NotificationKind, deliver
 from watchkeeper.core.auth import Role
 from watchkeeper.core.database import UnitOfWork
 
@@ -80,3 +83,23 @@ def recorded(service: Service, fact: type[Any]) -> list[Any]:
 
     service.database.subscriptions.on(fact, note)
     return facts
+
+
+async def tell(service: Service, family: Family, *, subject: str = "one", **fields: Any) -> str:
+    """Deliver a notification as a job would; returns its id."""
+    new = NewNotification(
+        household_id=UUID(family.household_id),
+        kind=NotificationKind.WEEKLY_REPORT,
+        subject=subject,
+        title="Weekly report",
+        content={"profiles": [], "number": 1},
+    )
+    now = service.clock.now()
+    await service.database.run(lambda unit: deliver(unit, replace(new, **fields), now))
+    rows = await query(
+        service,
+        "SELECT id FROM accounts.notifications WHERE household_id = :household AND subject = :it",
+        household=new.household_id,
+        it=subject,
+    )
+    return str(rows[0].id)

@@ -6,7 +6,7 @@ from uuid import uuid4
 
 import pytest
 
-from tests.accounts.steps import problem, query, sign_in, staff_token
+from tests.accounts.steps import problem, query, sign_in, staff_token, tell
 from tests.harness.family import API, PASSWORD, PIN, Family, bearer
 from tests.harness.service import Service
 from watchkeeper.accounts.router import routers
@@ -59,6 +59,10 @@ GUARDIAN = [
     Call("POST", "/parental-controls/pin/reset", {"password": PASSWORD, "new_pin": PIN}, "200",
          "200", "200"),
     Call("GET", "/parental-controls/pin/status", None, "200", "200", "200"),
+    Call("GET", "/notifications", None, "200", "200", "200"),
+    Call("GET", "/notifications/{notification_id}", None, "200", PIN_REQUIRED, NOT_FOUND),
+    Call("POST", "/notifications/{notification_id}/read", None, "200", "200", NOT_FOUND),
+    Call("POST", "/notifications/read-all", None, "200", "200", "200"),
     Call("GET", "/auth/me", None, "200", "200", "200", staff="200"),
     Call("POST", "/auth/password", {"current_password": PASSWORD, "new_password": PASSWORD},
          SIGNED_OUT, "204", "204", staff="204"),  # the call before it ended this sign-in
@@ -84,7 +88,8 @@ async def _tokens(service: Service, family: Family) -> tuple[dict[str, str], dic
         "agent": await staff_token(service, Role.AGENT),
         "admin": await staff_token(service, Role.ADMIN),
     }
-    return tokens, {"child": child, "device": devices["tablet"]}
+    told = await tell(service, family)
+    return tokens, {"child": child, "device": devices["tablet"], "notification_id": told}
 
 
 @pytest.mark.parametrize("call", GUARDIAN, ids=lambda call: f"{call.method} {call.path}")

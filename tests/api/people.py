@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
-from tests.accounts.steps import query, sign_in, staff_token
+from tests.accounts.steps import query, sign_in, staff_token, tell
 from tests.harness.family import API, Family, Player, bearer
 from tests.harness.service import Service, quick_settings
 from watchkeeper.core.auth import Role, UserPrincipal
@@ -141,24 +141,31 @@ class People:
                 return (await sign_in(self.service, family.email)).json()["refresh_token"]
             case "grant":
                 return (await family.grant(self.child, 1))["grant_id"]
-            case "quiet_child":
-                return await self._quiet_child()
-            case "request":
-                body: Any = {"profile_id": await self._quiet_child(), "minutes": 30}
-                return (await family.call("POST", "/viewing-time/requests", json=body))["id"]
-            case "overridden":
-                on = await self._make("date", "elevated")
-                path = f"/parental-controls/profiles/{self.child}/overrides/{on}"
-                await family.call("PUT", path, json={"windows": []})
-                return on
             case "session":
                 self.tablet.session_id = None
                 return (await self.tablet.beat())["session_id"]
+            case "notification":
+                return await tell(self.service, family, subject=f"{number}")
             case "own_title":
                 ref = {"source": "home", "id": f"clip-{number}", "name": f"Clip {number}"}
                 await family.player(self.child).beat(title_ref=ref)
                 found = await family.call("GET", "/titles", params={"query": ref["name"]})
                 return found["titles"][0]["id"]
+        return await self._make_with_rules(thing)
+
+    async def _make_with_rules(self, thing: str) -> Any:
+        """What guardians decide, and what they are asked."""
+        match thing:
+            case "quiet_child":
+                return await self._quiet_child()
+            case "request":
+                asked = {"profile_id": await self._quiet_child(), "minutes": 30}
+                return (await self.family.call("POST", "/viewing-time/requests", json=asked))["id"]
+            case "overridden":
+                on = await self._make("date", "elevated")
+                path = f"/parental-controls/profiles/{self.child}/overrides/{on}"
+                await self.family.call("PUT", path, json={"windows": []})
+                return on
         raise LookupError(thing)
 
     async def _quiet_child(self) -> str:

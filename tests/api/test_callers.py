@@ -76,6 +76,11 @@ GET    {profile}/viewing-time/grants              200  pin  403  404  403  403  
 DELETE {profile}/viewing-time/grants/{grant}      200  pin  403  404  403  403  403  401
 PUT    {override}/{own_title}                     200  pin  403  404  403  403  403  401
 GET    {profile}/history                          200  pin  403  404  403  403  403  401
+GET    {profile}/history.csv                      200  pin  403  404  403  403  403  401
+GET    /api/v1/notifications                      200  200  403  200  403  403  403  401
+GET    /api/v1/notifications/{notification}       200  pin  403  404  403  403  403  401
+POST   /api/v1/notifications/{notification}/read  200  200  403  404  403  403  403  401
+POST   /api/v1/notifications/read-all             200  200  403  200  403  403  403  401
 GET    /api/v1/parental-controls/weekly-report    200  pin  403  200  403  403  403  401
 GET    {weekly_csv}                               200  pin  403  200  403  403  403  401
 GET    /api/v1/admin/metrics                      403  403  403  403  403  403  200  401

@@ -23,7 +23,7 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from tests.accounts.steps import staff_token
+from tests.accounts.steps import staff_token, tell
 from tests.harness.cluster import Cluster
 from tests.harness.family import PASSWORD, PIN, Family, bearer
 from tests.harness.service import SECRETS, Service, quick_settings, running_service
@@ -117,6 +117,7 @@ async def callers(cluster: Cluster) -> AsyncIterator[Callers]:
             "session_id": str(player.session_id),
             "grant_id": (await family.grant(child, 5))["grant_id"],
             "id": child,
+            "notification_id": await tell(service, family),
             "title_id": (await family.call("GET", "/titles"))["titles"][0]["id"],
         }
         yield Callers(family, await staff_token(service, Role.ADMIN), known)

@@ -5,6 +5,7 @@ import json
 import os
 import signal
 import sys
+from asyncio.subprocess import Process
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -105,6 +106,28 @@ async def serving(*arguments: str | Path, **settings: str) -> AsyncIterator[Serv
         address = ready["url"].replace("0.0.0.0", "127.0.0.1")
         async with httpx.AsyncClient(base_url=address) as client:
             yield Serving(process, ready, client)
+    finally:
+        if process.returncode is None:
+            process.terminate()
+            await asyncio.wait_for(process.communicate(), START_SECONDS)
+
+
+@asynccontextmanager
+async def working(*arguments: str | Path, **settings: str) -> AsyncIterator[Process]:
+    """A worker that is ready, in a process of its own."""
+    process = await asyncio.create_subprocess_exec(
+        *COMMAND,
+        "worker",
+        *map(str, arguments),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        env=environment(**settings),
+    )
+    try:
+        assert process.stdout is not None
+        line = await asyncio.wait_for(process.stdout.readline(), START_SECONDS)
+        assert line == b"Watchkeeper's worker is ready.\n", (line, await process.communicate())
+        yield process
     finally:
         if process.returncode is None:
             process.terminate()

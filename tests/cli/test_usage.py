@@ -9,7 +9,7 @@ import pytest
 from tests.cli.commands import run
 from watchkeeper import __version__
 
-COMMANDS = ("serve", "migrate", "demo", "tokens", "users create", "users reset-password")
+COMMANDS = ("serve", "worker", "migrate", "demo", "tokens", "users create", "users reset-password")
 
 
 async def test_the_version() -> None:
@@ -20,7 +20,7 @@ async def test_the_version() -> None:
 async def test_help_lists_every_command() -> None:
     ended = await run("--help")
     assert ended.status == 0
-    for command in ("serve", "migrate", "demo", "tokens", "users", "bridge"):
+    for command in ("serve", "worker", "migrate", "demo", "tokens", "users", "bridge"):
         assert f"\n  {command} " in ended.out
     # Whole sentences: nothing was cut to fit.
     assert "..." not in ended.out.split("Commands:")[1]

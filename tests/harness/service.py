@@ -9,7 +9,7 @@ import httpx
 from fastapi import FastAPI
 
 from tests.harness.clock import ManualClock
-from watchkeeper.core.config import DatabaseSettings, SecuritySettings
+from watchkeeper.core.config import DatabaseSettings, JobsSettings, SecuritySettings
 from watchkeeper.core.database import Database
 from watchkeeper.core.floor import Floor
 from watchkeeper.core.secrets import Secrets
@@ -22,6 +22,8 @@ def quick_settings(**parts: Any) -> Settings:
     """Settings for tests: few connections opened ahead, no limits that hundreds of calls meet."""
     defaults: dict[str, Any] = {
         "database": DatabaseSettings(prewarm_connections=1),
+        # Tests say themselves when jobs run; see tests/harness/jobs.py.
+        "jobs": JobsSettings(run=False),
         # Tokens outlive the hours that tests move the clock by; expiry has tests of its own.
         "security": SecuritySettings(
             registrations_per_hour=100_000,

@@ -10,6 +10,7 @@ from sqlalchemy import (
     Boolean,
     CheckConstraint,
     Column,
+    Date,
     ForeignKeyConstraint,
     Index,
     LargeBinary,
@@ -222,4 +223,47 @@ audit = Table(
     Column("after", JSONB),
     Column("request_id", Text),
     PrimaryKeyConstraint("household_id", "id", name="audit_pkey"),
+)
+
+notifications = Table(
+    "notifications",
+    metadata,
+    Column("household_id", Uuid, nullable=False),
+    Column("id", Uuid, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("title", Text, nullable=False),
+    Column("period_start", Date),
+    Column("period_end", Date),
+    Column("content", JSONB, nullable=False),
+    _instant("created_at"),
+    PrimaryKeyConstraint("household_id", "id", name="notifications_pkey"),
+    UniqueConstraint("household_id", "kind", "subject", name="notifications_subject"),
+    ForeignKeyConstraint(
+        ["household_id"],
+        ["accounts.households.household_id"],
+        name="notifications_household",
+        ondelete="CASCADE",
+    ),
+    CheckConstraint("(period_start IS NULL) = (period_end IS NULL)", name="notifications_period"),
+    Index("notifications_newest", "household_id", text("created_at DESC"), text("id DESC")),
+    Index("notifications_age", "created_at"),
+)
+
+notification_reads = Table(
+    "notification_reads",
+    metadata,
+    Column("household_id", Uuid, nullable=False),
+    Column("notification_id", Uuid, nullable=False),
+    Column("user_id", Uuid, nullable=False),
+    _instant("read_at"),
+    PrimaryKeyConstraint(
+        "household_id", "notification_id", "user_id", name="notification_reads_pkey"
+    ),
+    ForeignKeyConstraint(
+        ["household_id", "notification_id"],
+        ["accounts.notifications.household_id", "accounts.notifications.id"],
+        name="notification_reads_notification",
+        ondelete="CASCADE",
+    ),
 )

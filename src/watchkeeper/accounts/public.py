@@ -27,6 +27,7 @@ from watchkeeper.accounts.repository.users import find_user_by_email, has_demo_a
 from watchkeeper.accounts.rules import password_fault
 from watchkeeper.accounts.service import Accounts
 from watchkeeper.accounts.service.auditing import record_audit
+from watchkeeper.accounts.service.notifications import deliver
 from watchkeeper.accounts.service.pins import store_first_pin
 from watchkeeper.accounts.service.profiles import create_profile
 from watchkeeper.accounts.service.registration import create_household_with_guardian
@@ -41,6 +42,8 @@ from watchkeeper.accounts.types import (
     DeviceType,
     Household,
     HouseholdTime,
+    NewNotification,
+    NotificationKind,
     Profile,
     SignInState,
     User,
@@ -134,7 +137,9 @@ __all__ = [
     "Household",
     "HouseholdTime",
     "HouseholdTimeChanged",
+    "NewNotification",
     "NotAChild",
+    "NotificationKind",
     "PinRequired",
     "Profile",
     "ProfileChanged",
@@ -147,6 +152,7 @@ __all__ = [
     "create_household_with_guardian",
     "create_profile",
     "create_user",
+    "deliver",
     "find_profile",
     "find_user_by_email",
     "forget_expired",

@@ -1,8 +1,9 @@
 """The words of accounts as frozen values. Instants end in ``_at`` and are aware, in UTC."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from enum import StrEnum
+from typing import Any
 from uuid import UUID
 
 from watchkeeper.core.auth import Role, UserPrincipal
@@ -176,3 +177,48 @@ class PinStatus:
     has_pin: bool
     locked_until: datetime | None
     elevated_until: datetime | None
+
+
+class NotificationKind(StrEnum):
+    """What a notification is about."""
+
+    WEEKLY_REPORT = "weekly_report"
+
+
+@dataclass(frozen=True, slots=True)
+class NewNotification:
+    """Something that the guardians of a household should know.
+
+    `subject` tells those of one kind apart: a household gets one of each, however often it is
+    delivered. `title` has no names, since whoever holds the phone sees it. `content` is kept as it
+    is; what is about single profiles stands in its list ``profiles``, each with its ``profile_id``,
+    so that a deleted profile can be taken out.
+    """
+
+    household_id: UUID
+    kind: NotificationKind
+    subject: str
+    title: str
+    content: dict[str, Any]
+    period: tuple[date, date] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Notification:
+    """A notification as one guardian sees it in the list; both dates of `period` are inclusive."""
+
+    id: UUID
+    kind: NotificationKind
+    title: str
+    period: tuple[date, date] | None
+    created_at: datetime
+    is_read: bool
+
+
+@dataclass(frozen=True, slots=True)
+class NotificationPage:
+    """Notifications, newest first, and how many of all the guardian hasn't read."""
+
+    notifications: tuple[Notification, ...]
+    unread_count: int
+    has_more: bool

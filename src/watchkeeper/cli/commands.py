@@ -129,6 +129,23 @@ def serve(
 
 
 @app.command()
+def worker(data_dir: DataDir = None, as_json: AsJson = False) -> None:
+    """Run the background jobs apart from the service.
+
+    Until it is interrupted; says when it is ready. The service runs jobs itself unless
+    WATCHKEEPER_JOBS_RUN=false. Any number of both may run: each job is done by one of them.
+    """
+    import os
+
+    from watchkeeper.settings import load_settings
+
+    settings = load_settings(os.environ, data_dir=data_dir)
+    from watchkeeper.cli.worker import work
+
+    work(settings, as_json=as_json)
+
+
+@app.command()
 def migrate(data_dir: DataDir = None, as_json: AsJson = False) -> None:
     """Bring the database to this version.
 

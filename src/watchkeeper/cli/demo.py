@@ -11,6 +11,7 @@ from watchkeeper.core.events import Subscriptions
 from watchkeeper.demo.accounts import GUARDIAN, PASSWORD, PIN, STAFF, sign_in_lines
 from watchkeeper.demo.family import DatabaseNotEmptyError, DemoMade, make_demo
 from watchkeeper.settings import Settings
+from watchkeeper.viewing import report_subscribers
 from watchkeeper.viewing.subscribers import open_viewing_account
 
 
@@ -32,6 +33,7 @@ def demo(data_dir: Path | None, *, as_json: bool) -> None:
 async def _demo(settings: Settings) -> DemoMade | None:
     subscriptions = Subscriptions()
     subscriptions.on(ProfileCreated, open_viewing_account)
+    report_subscribers.subscribe(subscriptions)
     async with opened_floor(settings, subscriptions) as floor:
         try:
             return await make_demo(floor, note)

@@ -217,6 +217,32 @@ class CacheSettings(Concern):
     )
 
 
+class JobsSettings(Concern):
+    """Durable jobs: what is done apart from requests."""
+
+    part = "JOBS_"
+
+    run: bool = Field(
+        True,
+        description="Runs jobs inside the service; without it at least one `watchkeeper worker` "
+        "must run beside it.",
+    )
+    concurrency: int = Field(
+        2,
+        ge=2,
+        le=64,
+        description="Jobs that one process runs at once, each on a connection of the pool; two, "
+        "so that a long one holds nobody up.",
+    )
+    lost_after_seconds: float = Field(
+        30,
+        ge=1,
+        le=3600,
+        description="Seconds without a sign of life after which the job of a process that died "
+        "is run by another.",
+    )
+
+
 class LoggingSettings(Concern):
     """Structured logs on standard error."""
 

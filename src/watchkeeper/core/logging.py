@@ -12,7 +12,7 @@ from watchkeeper.core.config import LoggingSettings
 _SECRET_PARTS = {"password", "pin", "token", "secret", "authorization", "cookie", "pepper"}
 _SECRET_NAMES = {"code", "pairing_code", "dsn", "database_url"}
 _PERSONAL_NAMES = {"household_id", "profile_id", "user_id", "email"}
-_QUIETER = ("uvicorn.access", "httpx", "httpcore", "asyncio")
+_QUIETER = ("uvicorn.access", "httpx", "httpcore", "asyncio", "pgqueuer")
 
 
 def pseudonym(value: object) -> str:

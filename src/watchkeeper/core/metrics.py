@@ -101,6 +101,7 @@ class Metrics:
         self._http()
         self._database()
         self._work()
+        self._jobs()
         self.heartbeat = DurationSummary()
         self.heartbeat_operations = 0
         self.weekly_report = DurationSummary()
@@ -189,6 +190,37 @@ class Metrics:
             "watchkeeper_offload_refused_total",
             "Work refused because the queue was full.",
             ("executor",),
+            registry=self.registry,
+        )
+
+    def _jobs(self) -> None:
+        self.jobs_run = Counter(
+            "watchkeeper_jobs_total",
+            "Attempts at durable jobs by this process, and how they ended: done, retried (it "
+            "failed and will be tried again), dead (it failed for the last time), stopped.",
+            ("job", "outcome"),
+            registry=self.registry,
+        )
+        self.job_seconds = Histogram(
+            "watchkeeper_job_seconds",
+            "Time that an attempt at a durable job took.",
+            ("job",),
+            buckets=_BUCKETS_SECONDS,
+            registry=self.registry,
+        )
+        self.jobs_waiting = Gauge(
+            "watchkeeper_jobs_waiting",
+            "Durable jobs in the queue of all processes that are due.",
+            registry=self.registry,
+        )
+        self.jobs_dead = Gauge(
+            "watchkeeper_jobs_dead",
+            "Durable jobs that failed for the last time and are kept for a person.",
+            registry=self.registry,
+        )
+        self.jobs_oldest_seconds = Gauge(
+            "watchkeeper_jobs_oldest_waiting_seconds",
+            "How long the oldest durable job has been due.",
             registry=self.registry,
         )
 

@@ -1,11 +1,12 @@
 """Routes for guardians who look back: history and weekly report."""
 
+from collections.abc import AsyncIterator
 from datetime import date
 from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query, Request
-from fastapi.responses import Response
+from fastapi.responses import Response, StreamingResponse
 
 from watchkeeper.accounts.dependencies import ElevatedGuardian
 from watchkeeper.core.pagination import read_cursor, write_cursor
@@ -13,15 +14,20 @@ from watchkeeper.core.problem_documents import problem_responses
 from watchkeeper.core.problems import InvalidRequest
 from watchkeeper.viewing.access import household_of
 from watchkeeper.viewing.history_schemas import (
+    HISTORY_CSV_COLUMNS,
     HistoryQuery,
+    HistoryRange,
     HistoryResponse,
     ReportQuery,
     WeeklyReportResponse,
+    history_as_csv,
     report_as_csv,
 )
 from watchkeeper.viewing.service.history import History, HistoryAnswer, HistoryRequest
 from watchkeeper.viewing.service.weekly_report import WeeklyReports
+from watchkeeper.viewing.spreadsheets import csv_lines
 
+CSV = "text/csv; charset=utf-8"
 router = APIRouter(
     prefix="/parental-controls", tags=["history"], responses=problem_responses(401, 403, 404)
 )
@@ -58,6 +64,37 @@ async def read_history(
     return HistoryResponse.of(profile_id, answer, _next_cursor(key, profile_id, answer))
 
 
+@router.get(
+    "/profiles/{profile_id}/history.csv",
+    summary="What a profile watched, as CSV",
+    response_class=StreamingResponse,
+    responses={200: {"content": {"text/csv": {"schema": {"type": "string"}}}}},
+)
+async def read_history_csv(
+    profile_id: UUID,
+    wanted: Annotated[HistoryRange, Query()],
+    guardian: ElevatedGuardian,
+    history: Annotated[History, Depends(get_history)],
+) -> StreamingResponse:
+    """One line a session and title, newest date first, with a line of names before them.
+
+    It is sent while it is read, in pages of whole dates.
+    """
+    household_id = household_of(guardian)
+    # Refusals come before the first byte.
+    first = await history.read(
+        household_id, profile_id, HistoryRequest(wanted.from_date, wanted.to_date)
+    )
+
+    async def lines() -> AsyncIterator[str]:
+        yield csv_lines([HISTORY_CSV_COLUMNS])
+        async for page in history.read_on(household_id, profile_id, first):
+            yield history_as_csv(page.days)
+
+    name = f"history-{first.wanted.first_on}-{first.wanted.last_on}.csv"
+    return StreamingResponse(lines(), media_type=CSV, headers=_as_file(name))
+
+
 @router.get("/weekly-report", summary="What each child watched in a week")
 async def read_weekly_report(
     wanted: Annotated[ReportQuery, Query()], guardian: ElevatedGuardian, reports: ReportsDep
@@ -79,11 +116,11 @@ async def read_weekly_report_csv(
     made = await reports.make(household_of(guardian), wanted.dates())
     report = WeeklyReportResponse.of(made)
     name = f"viewing-time-{report.period_start}-{report.period_end}.csv"
-    return Response(
-        report_as_csv(report),
-        media_type="text/csv; charset=utf-8",
-        headers={"Content-Disposition": f'attachment; filename="{name}"'},
-    )
+    return Response(report_as_csv(report), media_type=CSV, headers=_as_file(name))
+
+
+def _as_file(name: str) -> dict[str, str]:
+    return {"Content-Disposition": f'attachment; filename="{name}"'}
 
 
 def _next_cursor(key: bytes, profile_id: UUID, answer: HistoryAnswer) -> str | None:

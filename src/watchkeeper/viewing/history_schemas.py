@@ -1,8 +1,7 @@
 """Wire shapes of history and weekly report (03, section 6)."""
 
-import csv
-import io
 import re
+from collections.abc import Iterable
 from datetime import date
 from typing import Annotated
 from uuid import UUID
@@ -15,12 +14,13 @@ from watchkeeper.viewing.rules.report import DailyTotal, DateRange, HistoryDay, 
 from watchkeeper.viewing.rules.report import iso_week as dates_of_week
 from watchkeeper.viewing.service.history import HistoryAnswer
 from watchkeeper.viewing.service.weekly_report import ChildReport, WeeklyReport
+from watchkeeper.viewing.spreadsheets import csv_lines
 
 UNKNOWN_TITLE = "Unknown title"
 _WEEK = re.compile(r"(\d{4})-W(\d{2})", re.ASCII)
 
 
-class HistoryQuery(BaseModel):
+class HistoryRange(BaseModel):
     """Which dates of a history are wanted; viewing days are named by their local date."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -29,6 +29,11 @@ class HistoryQuery(BaseModel):
         default=None, description="First date; seven dates are shown when it is left out."
     )
     to_date: LocalDate | None = Field(default=None, description="Last date; today by default.")
+
+
+class HistoryQuery(HistoryRange):
+    """Which dates of a history are wanted, and which page of them."""
+
     cursor: Annotated[str, StringConstraints(max_length=2_000)] | None = Field(
         default=None, description="`next_cursor` of the page before; it remembers the dates."
     )
@@ -210,25 +215,45 @@ CSV_COLUMNS = (
 
 def report_as_csv(report: WeeklyReportResponse) -> str:
     """The daily totals, one line a child and date; an unlimited day's limit is empty."""
-    text = io.StringIO(newline="")
-    writer = csv.writer(text)
-    writer.writerow(CSV_COLUMNS)
-    for child in report.profiles:
-        for total in child.daily_totals:
-            writer.writerow(
-                (
-                    child.profile_id,
-                    _harmless(child.profile_name),
-                    total.date,
-                    total.counted_minutes,
-                    total.educational_minutes,
-                    "" if total.limit_minutes is None else total.limit_minutes,
-                )
-            )
-    return text.getvalue()
+    lines = (
+        (
+            child.profile_id,
+            child.profile_name,
+            total.date,
+            total.counted_minutes,
+            total.educational_minutes,
+            total.limit_minutes,
+        )
+        for child in report.profiles
+        for total in child.daily_totals
+    )
+    return csv_lines((CSV_COLUMNS, *lines))
 
 
-def _harmless(text: str) -> str:
-    """Text that no spreadsheet takes for a formula, also not after leading spaces."""
-    first = text.lstrip()[:1]
-    return f"'{text}" if first in tuple("=+-@|%") or text[:1] in tuple("\t\r\n") else text
+HISTORY_CSV_COLUMNS = (
+    "date",
+    "started_at",
+    "title",
+    "duration_minutes",
+    "is_educational",
+    "device_type",
+    "device_name",
+)
+
+
+def history_as_csv(days: Iterable[HistoryDay]) -> str:
+    """One line a session and title, in the order of the history; true or false in small letters."""
+    dates = [HistoryDate.of(day) for day in days]
+    return csv_lines(
+        (
+            day.date,
+            session.model_dump(mode="json")["started_at"],
+            session.title,
+            session.duration_minutes,
+            str(session.is_educational).lower(),
+            session.device_type,
+            session.device_name,
+        )
+        for day in dates
+        for session in day.sessions
+    )

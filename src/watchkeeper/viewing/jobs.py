@@ -7,23 +7,35 @@ import structlog
 
 from watchkeeper.core.database import UnitOfWork
 from watchkeeper.core.floor import Floor
+from watchkeeper.core.jobs import Job, Jobs
 from watchkeeper.viewing.repository import QUERIES, ProfileKey
 from watchkeeper.viewing.service.heartbeats import Heartbeats
 
 log = structlog.get_logger(__name__)
 
-EVERY_SECONDS = 60.0
+SILENCE_EVERY = timedelta(minutes=1)
 AT_MOST = 500
 # The shortest silence that closes a session: max(300 s, grace + 60 s) with any grace.
 _SHORTEST_SILENCE = timedelta(seconds=300)
+
+
+def add_jobs(jobs: Jobs, floor: Floor, heartbeats: Heartbeats) -> None:
+    """Register the durable jobs of viewing time."""
+    jobs.register(
+        Job(
+            "viewing.close-silent",
+            lambda _: close_silent_sessions(floor, heartbeats),
+            every=SILENCE_EVERY,
+        )
+    )
 
 
 async def close_silent_sessions(floor: Floor, heartbeats: Heartbeats) -> int:
     """Close up to `AT_MOST` sessions of which nothing was heard; returns how many.
 
     A late heartbeat closes its session by the same rule, so answers don't depend on this job: it
-    keeps history and the index of open sessions tidy. Several processes may run it at once: each
-    session is closed under its profile's lock, and the second one finds it closed.
+    keeps history and the index of open sessions tidy. It may run twice, or twice at once: each
+    session is closed under its profile's lock, and the second run finds it closed.
     """
     silent_since = floor.clock.now() - _SHORTEST_SILENCE
 

@@ -3,6 +3,7 @@
 from watchkeeper.accounts.service.confirmation import Confirmation
 from watchkeeper.accounts.service.devices import Devices
 from watchkeeper.accounts.service.limits import CallLimits
+from watchkeeper.accounts.service.notifications import Notifications
 from watchkeeper.accounts.service.pin_checks import PinChecks
 from watchkeeper.accounts.service.pins import Pins
 from watchkeeper.accounts.service.profiles import Profiles
@@ -26,6 +27,7 @@ class Accounts:
         self.registration = Registration(floor, hasher, limits, self.sign_ins)
         self.profiles = Profiles(floor)
         self.devices = Devices(floor, limits)
+        self.notifications = Notifications(floor)
         self.pin_checks = PinChecks(floor, hasher)
         self.pins = Pins(floor, hasher, self.pin_checks, confirmation)
 

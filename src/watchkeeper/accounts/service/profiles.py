@@ -8,7 +8,7 @@ from uuid import UUID
 from watchkeeper.accounts import rules
 from watchkeeper.accounts.events import ProfileChanged, ProfileCreated, ProfileDeleted
 from watchkeeper.accounts.problems import TooManyProfiles
-from watchkeeper.accounts.repository import devices, households, profiles
+from watchkeeper.accounts.repository import devices, households, notifications, profiles
 from watchkeeper.accounts.service.announcements import revoke_and_announce
 from watchkeeper.accounts.service.auditing import record_audit
 from watchkeeper.accounts.service.pin_checks import household_of
@@ -89,9 +89,10 @@ class Profiles:
         return await self._floor.database.run(store)
 
     async def delete(self, principal: UserPrincipal, profile_id: UUID, now: datetime) -> None:
-        """Delete a profile with its pairings and codes; raises `NotFound` (404).
+        """Delete a profile with its pairings and codes, and take it out of what was delivered.
 
-        Announces `DeviceRevoked` for its devices, and `ProfileDeleted` before the row goes.
+        Raises `NotFound` (404). Announces `DeviceRevoked` for its devices, and `ProfileDeleted`
+        before the row goes.
         """
         household_id = household_of(principal)
 
@@ -99,6 +100,7 @@ class Profiles:
             profile = await _lock_profile(unit, household_id, profile_id)
             await _withdraw_devices(unit, profile, now)
             await unit.announce(ProfileDeleted(profile, now))
+            await notifications.take_profile_out(unit, household_id, profile_id)
             await profiles.delete_profile(unit, profile)
             # The trail says that a profile went, and nothing about the person.
             await record_audit(

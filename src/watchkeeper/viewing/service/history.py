@@ -1,5 +1,6 @@
 """History: what a profile watched, date by date, in pages of whole dates."""
 
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import date
 from uuid import UUID
@@ -84,6 +85,22 @@ class History:
             )
 
         return await self._floor.database.run(work, is_replayable=True)
+
+    async def read_on(
+        self, household_id: UUID, profile_id: UUID, first: HistoryAnswer
+    ) -> AsyncIterator[HistoryAnswer]:
+        """`first` and all pages after it, each read when it is asked for.
+
+        Pages belong to the dates of `first`, so that midnight doesn't move them. Raises
+        `NotFound` when the profile is deleted meanwhile. Query cost: 2 statements for each
+        further page.
+        """
+        page = first
+        yield page
+        while page.next_on is not None:
+            request = HistoryRequest(first.wanted.first_on, first.wanted.last_on, page.next_on)
+            page = await self.read(household_id, profile_id, request)
+            yield page
 
 
 def _checked_range(request: HistoryRequest, today: date) -> DateRange:

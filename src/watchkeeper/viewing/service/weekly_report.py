@@ -68,27 +68,32 @@ class WeeklyReports:
         now = self._floor.clock.now()
 
         async def work(unit: UnitOfWork) -> WeeklyReport:
-            household = await list_children(unit, household_id, now)
-            if household is None:
-                raise NotFound("We couldn't find that household.")
-            period = week or _last_week(household, now)
-            ids = [child.profile_id for child in household.children]
-            weeks = await read_week(unit, household_id, ids, period, MOST_WATCHED)
-            return WeeklyReport(
-                period,
-                tuple(
-                    _child_report(
-                        child, weeks[child.profile_id], period, household.day_settings, now
-                    )
-                    for child in household.children
-                ),
-            )
+            return await self.make_in(unit, household_id, week, now)
 
         with count_operations() as count:
             report = await self._floor.database.run(work, is_replayable=True)
         self._floor.metrics.weekly_report.observe(time.perf_counter() - started)
         self._floor.metrics.weekly_report_queries += count.operations
         return report
+
+    @staticmethod
+    async def make_in(
+        unit: UnitOfWork, household_id: UUID, week: DateRange | None, now: datetime
+    ) -> WeeklyReport:
+        """The same inside a unit of work, for what stores a report. Raises `NotFound`."""
+        household = await list_children(unit, household_id, now)
+        if household is None:
+            raise NotFound("We couldn't find that household.")
+        period = week or _last_week(household, now)
+        ids = [child.profile_id for child in household.children]
+        weeks = await read_week(unit, household_id, ids, period, MOST_WATCHED)
+        return WeeklyReport(
+            period,
+            tuple(
+                _child_report(child, weeks[child.profile_id], period, household.day_settings, now)
+                for child in household.children
+            ),
+        )
 
 
 def _last_week(household: Children, now: datetime) -> DateRange:
