@@ -9,7 +9,14 @@ from fastapi import FastAPI
 
 from watchkeeper import __version__
 from watchkeeper.accounts import jobs as account_jobs
-from watchkeeper.accounts.events import ProfileChanged, ProfileCreated, ProfileDeleted
+from watchkeeper.accounts.events import (
+    DeviceRevoked,
+    ProfileChanged,
+    ProfileCreated,
+    ProfileDeleted,
+    SignInEnded,
+)
+from watchkeeper.accounts.revocations import tell_of_device, tell_of_sign_in
 from watchkeeper.accounts.router import routers as account_routers
 from watchkeeper.accounts.service import Accounts
 from watchkeeper.admin.router import router as admin_router
@@ -35,11 +42,13 @@ from watchkeeper.core.realtime import Listener
 from watchkeeper.core.secrets import Secrets
 from watchkeeper.settings import Settings
 from watchkeeper.viewing import jobs as viewing_jobs
+from watchkeeper.viewing.events_router import router as events_router
 from watchkeeper.viewing.heartbeat_rate import HeartbeatRate
 from watchkeeper.viewing.history_router import router as history_router
 from watchkeeper.viewing.parental_router import router as parental_router
 from watchkeeper.viewing.router import router as viewing_router
 from watchkeeper.viewing.service import Viewing
+from watchkeeper.viewing.service.events import Events
 from watchkeeper.viewing.service.history import History
 from watchkeeper.viewing.service.weekly_report import WeeklyReports
 from watchkeeper.viewing.subscribers import (
@@ -75,6 +84,7 @@ def create_app(
             _start_jobs(app, floor, gate)
             yield
         finally:
+            app.state.events.stop()
             await floor.close()
 
     app = FastAPI(
@@ -134,17 +144,23 @@ def _add_domains(
 ) -> None:
     app.state.accounts = Accounts(floor, settings.security)
     app.state.viewing = Viewing(floor, settings.cache)
+    app.state.events = Events(
+        floor, app.state.viewing.configurations, app.state.viewing.balances, settings.events
+    )
     app.state.heartbeat_rate = HeartbeatRate(floor.clock.monotonic)
     app.state.history = History(floor)
     app.state.weekly_reports = WeeklyReports(floor)
     subscriptions.on(ProfileCreated, open_viewing_account)
     subscriptions.on(ProfileChanged, follow_profile)
     subscriptions.on(ProfileDeleted, delete_viewing_account)
+    subscriptions.on(DeviceRevoked, tell_of_device)
+    subscriptions.on(SignInEnded, tell_of_sign_in)
     app.state.catalogue = Catalogue(floor)
     routers = (
         *account_routers,
         catalogue_router,
         viewing_router,
+        events_router,
         parental_router,
         title_router,
         history_router,
@@ -171,6 +187,7 @@ def _start_jobs(app: FastAPI, floor: Floor, gate: health.SchemaGate) -> None:
     for name, every_seconds, job in jobs:
         work = partial(_when_open, gate, job)
         floor.background.start(name, partial(repeat, work, every_seconds=every_seconds))
+    floor.background.start("events", app.state.events.run)
 
 
 async def _when_open(gate: health.SchemaGate, job: Callable[[], Awaitable[object]]) -> None:

@@ -11,6 +11,7 @@ from watchkeeper.core.config import (
     CacheSettings,
     Concern,
     DatabaseSettings,
+    EventSettings,
     LoggingSettings,
     OffloadSettings,
     SecuritySettings,
@@ -39,6 +40,7 @@ class Settings:
     security: SecuritySettings = field(default_factory=SecuritySettings)
     offload: OffloadSettings = field(default_factory=OffloadSettings)
     cache: CacheSettings = field(default_factory=CacheSettings)
+    events: EventSettings = field(default_factory=EventSettings)
     logging: LoggingSettings = field(default_factory=LoggingSettings)
 
 
@@ -48,6 +50,7 @@ CONCERNS: dict[str, type[Concern]] = {
     "security": SecuritySettings,
     "offload": OffloadSettings,
     "cache": CacheSettings,
+    "events": EventSettings,
     "logging": LoggingSettings,
 }
 

@@ -21,6 +21,8 @@ from watchkeeper.app import create_app
 from watchkeeper.cli.database import data_dir_of, secrets_of
 from watchkeeper.cli.failures import CommandFailedError
 from watchkeeper.cli.terminal import note, say, say_json
+from watchkeeper.core.abortable import AbortableProtocol
+from watchkeeper.core.config import ServerSettings
 from watchkeeper.core.embedded import EmbeddedServer
 from watchkeeper.core.floor import Floor
 from watchkeeper.core.health import SchemaGate
@@ -93,7 +95,9 @@ class _Service:
             floor.listener.on(DEMO_ACCOUNTS_ADDED, self._on_demo_accounts)
             await stack.enter_async_context(app.router.lifespan_context(app))
             await self._refuse_demo_accounts(app)
-            self._server = _Server(_config(app, self._settings), self._announce)
+            self._server = _Server(
+                config_of(app, self._settings.server), self._announce, app.state.events.stop
+            )
             await self._server.serve(sockets=[self._listening])
 
     async def _refuse_demo_accounts(self, app: FastAPI) -> None:
@@ -135,11 +139,17 @@ class _Service:
 
 
 class _Server(uvicorn.Server):
-    """uvicorn with our signals, and with a word when connections are taken."""
+    """uvicorn with our signals, a word when connections are taken, and one when it stops."""
 
-    def __init__(self, config: uvicorn.Config, on_ready: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        config: uvicorn.Config,
+        on_ready: Callable[[], None],
+        on_shutdown: Callable[[], None],
+    ) -> None:
         super().__init__(config)
         self._on_ready = on_ready
+        self._on_shutdown = on_shutdown
 
     @contextmanager
     def capture_signals(self) -> Generator[None, None, None]:
@@ -153,6 +163,11 @@ class _Server(uvicorn.Server):
             assert sockets is not None
             raise _listen_failure(error, *sockets[0].getsockname()[:2]) from error
         self._on_ready()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        # Streams would otherwise be waited for like requests that are about to be answered.
+        self._on_shutdown()
+        await super().shutdown(sockets)
 
 
 @asynccontextmanager
@@ -182,12 +197,12 @@ def _report_failure(watching: "asyncio.Task[None]") -> None:
         log.error("database.not_watched", exc_info=error)
 
 
-def _config(app: FastAPI, settings: Settings) -> uvicorn.Config:
-    server = settings.server
+def config_of(app: FastAPI, server: ServerSettings) -> uvicorn.Config:
+    """How the service is served, whoever starts it."""
     return uvicorn.Config(
         app,
         lifespan="off",  # Entered by the service itself, so that a failed start is one line.
-        http="httptools",
+        http=AbortableProtocol,
         ws="none",
         log_config=None,
         access_log=False,

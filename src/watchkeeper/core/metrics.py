@@ -101,6 +101,7 @@ class Metrics:
         self._http()
         self._database()
         self._work()
+        self._streams()
         self.heartbeat = DurationSummary()
         self.heartbeat_operations = 0
         self.weekly_report = DurationSummary()
@@ -189,6 +190,23 @@ class Metrics:
             "watchkeeper_offload_refused_total",
             "Work refused because the queue was full.",
             ("executor",),
+            registry=self.registry,
+        )
+
+    def _streams(self) -> None:
+        self.streams_open = Gauge(
+            "watchkeeper_streams_open", "Streams of events that are open.", registry=self.registry
+        )
+        self.streams_ended = Counter(
+            "watchkeeper_streams_ended_total",
+            "Streams of events that ended; `too_slow` were dropped.",
+            ("ending",),
+            registry=self.registry,
+        )
+        self.events_sent = Counter(
+            "watchkeeper_events_sent_total",
+            "Events given to streams.",
+            ("event",),
             registry=self.registry,
         )
 

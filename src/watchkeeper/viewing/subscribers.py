@@ -4,6 +4,7 @@ from sqlalchemy import delete, insert, text
 
 from watchkeeper.accounts.events import ProfileChanged, ProfileCreated, ProfileDeleted
 from watchkeeper.core.database import UnitOfWork
+from watchkeeper.viewing.announcements import announce_people_changed
 from watchkeeper.viewing.configuration import CHANNEL
 from watchkeeper.viewing.models import viewers
 from watchkeeper.viewing.repository import QUERIES, lock_viewers
@@ -28,6 +29,7 @@ async def open_viewing_account(unit: UnitOfWork, fact: ProfileCreated) -> None:
             updated_at=fact.at,
         )
     )
+    announce_people_changed(unit, fact.profile.household_id)
 
 
 async def follow_profile(unit: UnitOfWork, fact: ProfileChanged) -> None:
@@ -37,6 +39,7 @@ async def follow_profile(unit: UnitOfWork, fact: ProfileChanged) -> None:
     """
     household_id = fact.after.household_id
     unit.notify(CHANNEL, str(household_id))
+    announce_people_changed(unit, household_id)
     if fact.before.is_child != fact.after.is_child:
         await lock_viewers(unit, household_id, [fact.after.id])
         await unit.execute(
@@ -63,3 +66,4 @@ async def delete_viewing_account(unit: UnitOfWork, fact: ProfileDeleted) -> None
             keys,
         )
     unit.notify(CHANNEL, str(fact.profile.household_id))
+    announce_people_changed(unit, fact.profile.household_id)

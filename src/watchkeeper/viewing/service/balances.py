@@ -1,14 +1,17 @@
 """What a profile has used and may still watch today; reads only."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from watchkeeper.core.database import UnitOfWork
 from watchkeeper.core.floor import Floor
 from watchkeeper.viewing.configuration import ConfigurationCache
+from watchkeeper.viewing.events_repository import load_days_of_many
 from watchkeeper.viewing.repository import Configuration, ProfileKey
 from watchkeeper.viewing.rules.decision import decide
-from watchkeeper.viewing.service.days import load_viewer
-from watchkeeper.viewing.types import Decision
+from watchkeeper.viewing.service.days import load_viewer, viewer_of
+from watchkeeper.viewing.types import DayState, Decision
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,3 +43,26 @@ class Balances:
 
         decision = await self._floor.database.run(work, is_replayable=True)
         return Balance(key, configuration, decision)
+
+    async def get_many(
+        self, keys: Sequence[ProfileKey]
+    ) -> tuple[datetime, dict[ProfileKey, Balance]]:
+        """The balances of those profiles that exist, of any households, and their instant.
+
+        Query cost: 1 statement for any number, 2 when configurations aren't cached.
+        """
+        known = await self._configurations.get_many(keys)
+        now = self._floor.clock.now()
+        if not known:
+            return now, {}
+
+        async def work(unit: UnitOfWork) -> dict[ProfileKey, tuple[DayState, ...]]:
+            return await load_days_of_many(unit, list(known), now)
+
+        days = await self._floor.database.run(work, is_replayable=True)
+        return now, {
+            key: Balance(
+                key, configuration, decide(viewer_of(key, configuration, days.get(key, ())), now)
+            )
+            for key, configuration in known.items()
+        }

@@ -14,6 +14,7 @@ from watchkeeper.core.database import UnitOfWork
 from watchkeeper.core.floor import Floor
 from watchkeeper.core.ids import new_id
 from watchkeeper.core.problems import NotFound
+from watchkeeper.viewing.announcements import announce_balance_changed
 from watchkeeper.viewing.configuration import ConfigurationCache
 from watchkeeper.viewing.models import grants
 from watchkeeper.viewing.problems import AdultProfile, GrantOver, KeyReused
@@ -101,6 +102,7 @@ class Grants:
             await unit.execute(insert(grants).values(entry))
             viewer, opened = await _save_ledger(unit, key, viewer, opened, ledger, now)
             await _audit(unit, actor, key, "grant.given", entry, now)
+            announce_balance_changed(unit, key)
             return _granted(entry["id"], request.minutes, viewer, opened, now)
 
         return await self._floor.database.run(
@@ -132,6 +134,7 @@ class Grants:
             await unit.execute(insert(grants).values(entry))
             viewer, opened = await _save_ledger(unit, key, viewer, opened, ledger, now)
             await _audit(unit, actor, key, "grant.cancelled", entry, now)
+            announce_balance_changed(unit, key)
             return _granted(entry["id"], entry["minutes"], viewer, opened, now)
 
         return await self._floor.database.run(work)

@@ -20,6 +20,7 @@ from watchkeeper.core.database import UnitOfWork
 from watchkeeper.core.floor import Floor
 from watchkeeper.core.metrics import count_operations
 from watchkeeper.core.problems import NotFound, Problem
+from watchkeeper.viewing.announcements import announce_superseded
 from watchkeeper.viewing.configuration import ConfigurationCache
 from watchkeeper.viewing.problems import SessionEnded, SessionOfOtherDevice, SessionSuperseded
 from watchkeeper.viewing.repository import (
@@ -120,14 +121,19 @@ class Heartbeats:
         now = self._floor.clock.now()
         batch = Batch()
         answers = [
-            self._settle_one(call, state, now, batch)
+            self._settle_one(unit, call, state, now, batch)
             for call, state in zip(calls, loaded, strict=True)
         ]
         await store(unit, batch, now)
         return answers
 
     def _settle_one(
-        self, call: HeartbeatCall, loaded: Loaded, now: datetime, batch: Batch
+        self,
+        unit: UnitOfWork,
+        call: HeartbeatCall,
+        loaded: Loaded,
+        now: datetime,
+        batch: Batch,
     ) -> HeartbeatAnswer | Problem:
         try:
             raise_for_credential(call.caller, loaded.credential)
@@ -141,6 +147,8 @@ class Heartbeats:
         settlement = settle(loaded.viewer, heartbeat, now, random.random())  # noqa: S311 - spread
         refusal = refusal_of(settlement)
         batch.add_settlement(loaded.viewer, settlement)
+        for lost in settlement.superseded:
+            announce_superseded(unit, call.key, lost)
         if refusal is not None:
             return refusal
         _add_acquaintances(batch, call, loaded)

@@ -16,6 +16,7 @@ from watchkeeper.core.auth import UserPrincipal
 from watchkeeper.core.database import UnitOfWork
 from watchkeeper.core.floor import Floor
 from watchkeeper.core.problems import NotFound
+from watchkeeper.viewing.announcements import announce_policy_changed
 from watchkeeper.viewing.configuration import ConfigurationCache
 from watchkeeper.viewing.models import viewers
 from watchkeeper.viewing.problems import AdultProfile
@@ -104,6 +105,7 @@ class Policies:
             await self._write(unit, key, change, before[key], now)
             await self._audit(unit, guardian, key, (before[key], after), now)
             self._configurations.announce_change(unit, key.household_id)
+            announce_policy_changed(unit, key.household_id, *(one.profile_id for one in keys))
             return PolicyState(key, after, today)
 
         return await self._floor.database.run(work)

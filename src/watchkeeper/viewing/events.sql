@@ -1,0 +1,35 @@
+-- name: find_reach
+-- Which profiles each of many readers reaches, and whether its credential still holds; a reader
+-- without credential stands for its whole household. Parameters: parallel arrays, one element a
+-- reader: households uuid[], profiles uuid[] (null: all), devices text[], sign_ins uuid[],
+-- pairings uuid[]. Index: viewers_pkey and the keys behind the accounts' functions.
+-- Budget: one statement for any number of readers.
+SELECT k.n AS "position",
+       CASE WHEN k.sign_in IS NOT NULL THEN accounts.pub_sign_in_state(k.sign_in)
+            WHEN k.pairing IS NOT NULL THEN accounts.pub_pairing_state(k.h, k.device, k.pairing)
+       END AS credential,
+       ARRAY(SELECT v.profile_id FROM viewing.viewers v
+             WHERE v.household_id = k.h AND (k.p IS NULL OR v.profile_id = k.p)
+             ORDER BY v.profile_id) AS profiles
+FROM unnest(CAST(:households AS uuid[]), CAST(:profiles AS uuid[]), CAST(:devices AS text[]),
+            CAST(:sign_ins AS uuid[]), CAST(:pairings AS uuid[]))
+     WITH ORDINALITY AS k (h, p, device, sign_in, pairing, n)
+ORDER BY k.n
+
+-- name: load_days_of_many
+-- The days around an instant of profiles of many households, as `load_last_days` reads them for
+-- one. Parameters: households uuid[], profiles uuid[] (pairs), now. Index: days_pkey.
+-- Budget: one statement for any number of profiles.
+SELECT d.household_id, d.profile_id, to_jsonb(d) AS day
+FROM unnest(CAST(:households AS uuid[]), CAST(:profiles AS uuid[])) AS k (h, p)
+JOIN LATERAL (
+    SELECT * FROM viewing.days d
+    WHERE d.household_id = k.h AND d.profile_id = k.p
+      AND (d.ends_at > :now
+           OR d.starts_at = (SELECT max(l.starts_at) FROM viewing.days l
+                             WHERE l.household_id = k.h AND l.profile_id = k.p
+                               AND l.starts_at <= :now)
+           OR d.starts_at = (SELECT max(l.starts_at) FROM viewing.days l
+                             WHERE l.household_id = k.h AND l.profile_id = k.p))
+) d ON true
+ORDER BY d.household_id, d.profile_id, d.starts_at

@@ -1,0 +1,79 @@
+"""Reads what streams of events are told: which profiles a reader reaches, and their days."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from watchkeeper.core.auth import DevicePrincipal, Principal, UserPrincipal
+from watchkeeper.core.database import UnitOfWork
+from watchkeeper.core.queries import Queries
+from watchkeeper.viewing.records import day_from_row
+from watchkeeper.viewing.repository import ProfileKey
+from watchkeeper.viewing.types import DayState
+
+QUERIES = Queries("watchkeeper.viewing", "events.sql")
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """Whose profiles are asked for: a caller's, or without one all of a household."""
+
+    household_id: UUID
+    caller: Principal | None = None
+
+    @property
+    def profile_id(self) -> UUID | None:
+        """The only profile that a device reaches; None for everybody else."""
+        return self.caller.profile_id if isinstance(self.caller, DevicePrincipal) else None
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """What a reader reaches now; `credential` is None when the reader has none."""
+
+    keys: tuple[ProfileKey, ...]
+    credential: str | None
+
+
+async def find_reach(unit: UnitOfWork, readers: Sequence[Reader]) -> list[Reach]:
+    """The reach of each reader, in their order. Query cost: 1 statement for any number."""
+    callers = [reader.caller for reader in readers]
+    devices = [one if isinstance(one, DevicePrincipal) else None for one in callers]
+    rows = await unit.execute(
+        QUERIES["find_reach"],
+        {
+            "households": [reader.household_id for reader in readers],
+            "profiles": [reader.profile_id for reader in readers],
+            "devices": [device.device_id if device else None for device in devices],
+            "sign_ins": [
+                one.sign_in_id if isinstance(one, UserPrincipal) else None for one in callers
+            ],
+            "pairings": [device.pairing_id if device else None for device in devices],
+        },
+    )
+    return [
+        Reach(tuple(ProfileKey(reader.household_id, one) for one in row.profiles), row.credential)
+        for reader, row in zip(readers, rows, strict=True)
+    ]
+
+
+async def load_days_of_many(
+    unit: UnitOfWork, keys: Sequence[ProfileKey], now: datetime
+) -> dict[ProfileKey, tuple[DayState, ...]]:
+    """The stored days around `now`, oldest first. Query cost: 1 statement for any number."""
+    rows = await unit.execute(
+        QUERIES["load_days_of_many"],
+        {
+            "households": [key.household_id for key in keys],
+            "profiles": [key.profile_id for key in keys],
+            "now": now,
+        },
+    )
+    found: dict[ProfileKey, list[DayState]] = {}
+    for row in rows:
+        day: Any = json.loads(row.day) if isinstance(row.day, str) else row.day
+        found.setdefault(ProfileKey(row.household_id, row.profile_id), []).append(day_from_row(day))
+    return {key: tuple(days) for key, days in found.items()}
