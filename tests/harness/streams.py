@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import httpx
-from fastapi import FastAPI
 from starlette.types import Message, Scope
 
 from tests.harness.family import API, bearer
+from tests.harness.service import Service
 from watchkeeper.core.event_stream import ABORT
 
 EVENTS = f"{API}/viewing-time/events"
@@ -131,8 +131,15 @@ class Reader:
 
 
 @asynccontextmanager
-async def reading(app: FastAPI, token: str | None, *, method: str = "GET") -> AsyncIterator[Reader]:
-    """Open the stream of events with a token, and hang up at the end of the block."""
+async def reading(
+    service: Service, token: str | None, *, method: str = "GET"
+) -> AsyncIterator[Reader]:
+    """Open the stream of events with a token, and hang up at the end of the block.
+
+    What was announced before isn't told in it: the service has heard that first.
+    """
+    if service.floor.listener.is_connected:
+        await service.hear_out()
     reader = Reader()
     headers = bearer(token) if token else {}
     scope: Scope = {
@@ -151,7 +158,7 @@ async def reading(app: FastAPI, token: str | None, *, method: str = "GET") -> As
         "state": {},
         "extensions": {ABORT: {"abort": reader.abort}},
     }
-    task = asyncio.create_task(app(scope, reader.receive, reader.send))
+    task = asyncio.create_task(service.app(scope, reader.receive, reader.send))
     task.add_done_callback(lambda _: reader.end())
     try:
         yield await reader.begins()

@@ -62,7 +62,7 @@ class Announcement:
 
     @classmethod
     def read(cls, payload: str) -> "Announcement":
-        """Raises `ValueError` or `KeyError` for a payload of another version."""
+        """Raises `ValueError`, `KeyError` or `TypeError` for a payload of another version."""
         fields = json.loads(payload)
         return cls(
             kind=Kind(fields["kind"]),

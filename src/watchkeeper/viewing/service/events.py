@@ -150,7 +150,7 @@ class Events:
     def _hear(self, payload: str) -> None:
         try:
             announcement = Announcement.read(payload)
-        except (ValueError, KeyError):
+        except (ValueError, KeyError, TypeError):
             # A newer version announces things that this one doesn't know.
             log.warning("events.unknown_announcement")
             return
