@@ -11,6 +11,7 @@ import httpx
 from fastapi import FastAPI
 
 from tests.harness.clock import ManualClock
+from tests.harness.first_event import FirstEventOnly
 from watchkeeper.core.config import DatabaseSettings, SecuritySettings
 from watchkeeper.core.database import Database, UnitOfWork
 from watchkeeper.core.floor import Floor
@@ -80,7 +81,9 @@ async def running_service(
     )
     marks: dict[str, asyncio.Event] = {}
     app.state.floor.listener.on(_MARKS, lambda mark: marks.pop(mark, asyncio.Event()).set())
-    transport = httpx.ASGITransport(app, raise_app_exceptions=True, client=("127.0.0.1", 4711))
+    transport = httpx.ASGITransport(
+        FirstEventOnly(app), raise_app_exceptions=True, client=("127.0.0.1", 4711)
+    )
     async with (
         app.router.lifespan_context(app),
         httpx.AsyncClient(transport=transport, base_url="http://watchkeeper.test") as client,

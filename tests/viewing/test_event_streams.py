@@ -268,8 +268,8 @@ async def test_idle_streams_hold_no_connection_and_a_process_only_so_many(small:
     async with AsyncExitStack() as stack:
         streams: list[Reader] = []
         for number in range(20):
-            stream = reading(small, families[number % 2].token)
-            streams.append(await stack.enter_async_context(stream))
+            opening = reading(small, families[number % 2].token)
+            streams.append(await stack.enter_async_context(opening))
         for stream in streams:
             await stream.expects("snapshot")
         third = await Family.register(small)

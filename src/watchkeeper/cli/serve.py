@@ -6,6 +6,7 @@ import errno
 import ipaddress
 import logging
 import os
+import resource
 import signal
 import socket
 import time
@@ -15,6 +16,7 @@ from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 import structlog
 import uvicorn
 from fastapi import FastAPI
+from starlette.types import ASGIApp
 
 from watchkeeper.accounts.public import has_demo_accounts
 from watchkeeper.app import create_app
@@ -36,6 +38,8 @@ log = structlog.get_logger("watchkeeper.serve")
 # Longer than the 33 s between two heartbeats, so that a player keeps its connection.
 _KEEP_ALIVE_SECONDS = 65
 _BACKLOG = 2048
+# Connections to the database and of short requests, and what the process has open itself.
+_OTHER_FILES = 1024
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -49,6 +53,7 @@ def serve(settings: Settings, *, as_json: bool) -> None:
     for chatty in ("alembic", "uvicorn.error"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
     listening = _bind(settings.server.host, settings.server.port)
+    _allow_open_files(settings.events.most_streams + _OTHER_FILES)
     with _event_loop() as runner, listening:
         runner.run(_Service(settings, listening, started, as_json).run())
 
@@ -197,7 +202,7 @@ def _report_failure(watching: "asyncio.Task[None]") -> None:
         log.error("database.not_watched", exc_info=error)
 
 
-def config_of(app: FastAPI, server: ServerSettings) -> uvicorn.Config:
+def config_of(app: ASGIApp, server: ServerSettings) -> uvicorn.Config:
     """How the service is served, whoever starts it."""
     return uvicorn.Config(
         app,
@@ -228,6 +233,19 @@ def _bind(host: str, port: int) -> socket.socket:
     except OSError as error:
         raise _listen_failure(error, host, port) from error
     return listening
+
+
+def _allow_open_files(wanted: int) -> None:
+    """Raise the soft limit of open files as far as streams need and the system lets us.
+
+    Most systems begin with 1 024, which is fewer than the players that may be connected.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+    if most > soft != resource.RLIM_INFINITY:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+    if most < wanted:
+        log.warning("serve.few_open_files", allowed=most, wanted=wanted)
 
 
 def _listen_failure(error: OSError, host: str, port: int) -> CommandFailedError:

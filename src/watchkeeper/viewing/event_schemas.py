@@ -1,9 +1,31 @@
 """Wire shapes of the stream of events (viewing time, section 6)."""
 
+from typing import Any
 from uuid import UUID
 
 from watchkeeper.core.schemas import Answer, Instant
 from watchkeeper.viewing.schemas import BalanceResponse
+
+EVENT_SCHEMA: dict[str, Any] = {
+    "type": "object",
+    "description": "One event of the stream; comments between events say that it lives.",
+    "required": ["event", "data"],
+    "properties": {
+        "event": {
+            "type": "string",
+            "enum": [
+                "snapshot",
+                "balance_changed",
+                "policy_changed",
+                "session_superseded",
+                "request_asked",
+                "request_answered",
+            ],
+        },
+        "data": {"type": "string", "contentMediaType": "application/json"},
+    },
+}
+"""For the API's description: how one event looks."""
 
 
 class SnapshotEvent(Answer):

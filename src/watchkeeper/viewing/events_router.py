@@ -11,6 +11,7 @@ from watchkeeper.core.problem_documents import problem_responses
 from watchkeeper.core.schemas import Answer
 from watchkeeper.viewing.announcements import Announcement, Kind
 from watchkeeper.viewing.event_schemas import (
+    EVENT_SCHEMA,
     BalanceEvent,
     RequestEvent,
     SnapshotEvent,
@@ -37,8 +38,8 @@ async def get_events(request: Request) -> Events:
     response_model=None,
     status_code=200,
     summary="Be told of changes at once, over a stream of server-sent events",
-    response_description="`snapshot`, then `balance_changed`, `policy_changed`, "
-    "`session_superseded`, `request_asked` and `request_answered`, each with JSON as its data.",
+    response_description="`snapshot` first, then what changes; the data of each event is JSON.",
+    responses={200: {"content": {"text/event-stream": {"schema": EVENT_SCHEMA}}}},
 )
 async def open_events(
     caller: SignedPrincipal,
