@@ -232,9 +232,9 @@ class EventSettings(Concern):
     keep_alive_seconds: float = Field(
         15,
         gt=0,
-        le=60,
+        le=20,
         description="Seconds without an event after which a comment is sent, so that proxies and "
-        "players see that the stream lives.",
+        "players see that the stream lives; players wait for 45 s.",
     )
 
 
