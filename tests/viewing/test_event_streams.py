@@ -11,6 +11,7 @@ from sqlalchemy import text
 
 from tests.accounts.steps import sign_in
 from tests.core.proxy import proxy_before
+from tests.harness.budgets import query_budget
 from tests.harness.cluster import Cluster
 from tests.harness.family import Family, Player
 from tests.harness.service import Service, quick_settings, running_service
@@ -18,6 +19,7 @@ from tests.harness.streams import Reader, reading
 from watchkeeper.core.auth import UserPrincipal
 from watchkeeper.core.config import DatabaseSettings, EventSettings
 from watchkeeper.core.database import UnitOfWork
+from watchkeeper.core.problems import Unavailable
 from watchkeeper.viewing.streams import STREAMS_PER_CREDENTIAL, WAITING_EVENTS
 
 
@@ -299,6 +301,34 @@ async def test_a_service_that_stops_ends_every_stream_and_takes_no_more(
         assert not guardian.was_aborted
         async with reading(service, family.token) as refused:
             assert refused.status == 503
+
+
+async def test_a_stream_that_is_being_opened_while_the_service_stops_is_refused(
+    service: Service, family: Family
+) -> None:
+    events = service.app.state.events
+    caller = service.floor.signer.read(family.token, service.clock.now())
+    opening = asyncio.create_task(events.open(caller, None))
+    await asyncio.sleep(0)
+    assert len(events.streams) == 1
+    events.stop()
+    with pytest.raises(Unavailable):
+        await opening
+    assert len(events.streams) == 0
+
+
+async def test_a_takeover_is_announced_without_a_statement_of_its_own(
+    service: Service, family: Family, child: str
+) -> None:
+    player, other = family.player(child, "tv"), family.player(child, "phone")
+    await player.beat()
+    service.app.state.viewing.configurations.entries.clear("test")
+    async with reading(service, family.token) as stream:
+        await stream.expects("snapshot")
+        service.app.state.viewing.configurations.entries.clear("test")
+        with query_budget(at_most=3):
+            await other.beat()
+        await stream.expects("session_superseded")
 
 
 async def test_many_streams_that_open_at_once_share_their_statements(

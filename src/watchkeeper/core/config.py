@@ -227,7 +227,7 @@ class EventSettings(Concern):
         ge=1,
         le=100_000,
         description="Streams that one process keeps open; more are answered 503. Each takes one "
-        "open file and some 20 KB of memory.",
+        "open file and some 36 KiB of memory.",
     )
     keep_alive_seconds: float = Field(
         15,

@@ -33,3 +33,12 @@ JOIN LATERAL (
                              WHERE l.household_id = k.h AND l.profile_id = k.p))
 ) d ON true
 ORDER BY d.household_id, d.profile_id, d.starts_at
+
+-- name: store_settlements_and_notify
+-- What `store_settlements` does, with the announcements of takeovers in the same round trip, so that
+-- a heartbeat that takes over costs no statement more than another.
+-- Parameters: payload jsonb; channels text[], payloads text[] (pairs). Budget: one statement a batch.
+SELECT viewing.store_settlements(CAST(:payload AS jsonb)) AS days,
+       (SELECT count(*)
+        FROM unnest(CAST(:channels AS text[]), CAST(:payloads AS text[])) AS n (c, p)
+        CROSS JOIN LATERAL pg_notify(n.c, n.p)) AS notified

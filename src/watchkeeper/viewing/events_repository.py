@@ -1,4 +1,7 @@
-"""Reads what streams of events are told: which profiles a reader reaches, and their days."""
+"""Reads what streams of events are told: which profiles a reader reaches, and their days.
+
+And writes settlements together with their announcements.
+"""
 
 import json
 from collections.abc import Sequence
@@ -11,7 +14,7 @@ from watchkeeper.core.auth import DevicePrincipal, Principal, UserPrincipal
 from watchkeeper.core.database import UnitOfWork
 from watchkeeper.core.queries import Queries
 from watchkeeper.viewing.records import day_from_row
-from watchkeeper.viewing.repository import ProfileKey
+from watchkeeper.viewing.repository import Batch, ProfileKey, store
 from watchkeeper.viewing.types import DayState
 
 QUERIES = Queries("watchkeeper.viewing", "events.sql")
@@ -58,6 +61,23 @@ async def find_reach(unit: UnitOfWork, readers: Sequence[Reader]) -> list[Reach]
         Reach(tuple(ProfileKey(reader.household_id, one) for one in row.profiles), row.credential)
         for reader, row in zip(readers, rows, strict=True)
     ]
+
+
+async def store_and_notify(unit: UnitOfWork, batch: Batch, now: datetime) -> None:
+    """Write a batch, and send what was announced with it. Query cost: 1 statement, or none."""
+    announced = unit.take_notifications() if batch.rows else []
+    if not announced:
+        await store(unit, batch, now)
+        return
+    payload = json.dumps({"now": now.isoformat(), **batch.rows}, separators=(",", ":"))
+    await unit.execute(
+        QUERIES["store_settlements_and_notify"],
+        {
+            "payload": payload,
+            "channels": [channel for channel, _ in announced],
+            "payloads": [text for _, text in announced],
+        },
+    )
 
 
 async def load_days_of_many(

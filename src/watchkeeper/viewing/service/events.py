@@ -7,7 +7,7 @@ No connection is held while nothing is read. Source: viewing time, section 6; de
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
@@ -209,7 +209,7 @@ class Events:
             raise
 
     async def _read_and_tell(self, taken: _Round) -> None:
-        streams = [stream for stream in taken.streams if stream.ending is None]
+        streams = self._still_open(taken.streams)
         reaches = await self._find_reach(streams, taken.households)
         for household in reaches[len(streams) :]:
             taken.changes |= {(key, Kind.POLICY_CHANGED): None for key in household.keys}
@@ -225,9 +225,19 @@ class Events:
                 for stream in self.streams.reaching(key):
                     self._put(stream, change)
         for announcement in taken.announcements:
-            for stream in self.streams.of_household(announcement.household_id):
-                if stream.is_live and stream.hears(announcement):
-                    self._put(stream, announcement)
+            self._pass_on(announcement)
+
+    def _still_open(self, streams: Iterable[Stream]) -> list[Stream]:
+        """Those that are to have a snapshot; who waits for one that has ended is told so."""
+        for stream in streams:
+            if stream.ending is not None:
+                self._refuse(stream, Unavailable(log="ended while it was being opened"))
+        return [stream for stream in streams if stream.ending is None]
+
+    def _pass_on(self, announcement: Announcement) -> None:
+        for stream in self.streams.of_household(announcement.household_id):
+            if stream.is_live and stream.hears(announcement):
+                self._put(stream, announcement)
 
     async def _find_reach(
         self, streams: Sequence[Stream], households: dict[UUID, None]

@@ -22,6 +22,7 @@ from watchkeeper.core.metrics import count_operations
 from watchkeeper.core.problems import NotFound, Problem
 from watchkeeper.viewing.announcements import announce_superseded
 from watchkeeper.viewing.configuration import ConfigurationCache
+from watchkeeper.viewing.events_repository import store_and_notify
 from watchkeeper.viewing.problems import SessionEnded, SessionOfOtherDevice, SessionSuperseded
 from watchkeeper.viewing.repository import (
     Batch,
@@ -124,7 +125,7 @@ class Heartbeats:
             self._settle_one(unit, call, state, now, batch)
             for call, state in zip(calls, loaded, strict=True)
         ]
-        await store(unit, batch, now)
+        await store_and_notify(unit, batch, now)
         return answers
 
     def _settle_one(
