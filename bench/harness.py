@@ -36,6 +36,8 @@ class Size:
     starts: int
     restarts: int
     reads: int
+    push_changes: int
+    push_idle_seconds: int
     repeats: int
 
 
@@ -48,6 +50,8 @@ QUICK = Size(
     starts=1,
     restarts=2,
     reads=100,
+    push_changes=120,
+    push_idle_seconds=20,
     repeats=1,
 )
 FULL = Size(
@@ -59,6 +63,8 @@ FULL = Size(
     starts=3,
     restarts=5,
     reads=500,
+    push_changes=400,
+    push_idle_seconds=60,
     repeats=3,
 )
 

@@ -47,6 +47,15 @@ class Household:
         await self.send(self.request("POST", "/parental-controls/pin", {"new_pin": PIN}))
         await self.send(self.request("POST", "/parental-controls/pin/verify", {"pin": PIN}))
 
+    async def pair(self, child: UUID, device_id: str) -> str:
+        """Pair a device for a child, and return its token; needs the elevation."""
+        code, _ = await self.send(
+            self.request("POST", "/devices/pairing-codes", {"profile_id": str(child)})
+        )
+        body = {"code": code["code"], "device_id": device_id, "device_type": "tablet"}
+        paired, _ = await self.send(self.request("POST", "/devices/pair", body))
+        return str(paired["device_token"])
+
 
 @asynccontextmanager
 async def registered_household(address: Address) -> AsyncIterator[Household]:

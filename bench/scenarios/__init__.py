@@ -6,6 +6,7 @@ from bench.scenarios.instant import INSTANT
 from bench.scenarios.lone import LONE
 from bench.scenarios.memory import MEMORY
 from bench.scenarios.pin_flood import PIN_FLOOD
+from bench.scenarios.push import PUSH
 from bench.scenarios.report import REPORT
 from bench.scenarios.restart import RESTART
 from bench.scenarios.saturation import SATURATION
@@ -23,5 +24,6 @@ ALL: tuple[Scenario, ...] = (
     SATURATION,
     REPORT,
     HISTORY,
+    PUSH,
     MEMORY,
 )

@@ -9,7 +9,14 @@ from fastapi import FastAPI
 
 from watchkeeper import __version__
 from watchkeeper.accounts import jobs as account_jobs
-from watchkeeper.accounts.events import ProfileChanged, ProfileCreated, ProfileDeleted
+from watchkeeper.accounts.events import (
+    DeviceRevoked,
+    ProfileChanged,
+    ProfileCreated,
+    ProfileDeleted,
+    SignInEnded,
+)
+from watchkeeper.accounts.revocations import tell_of_device, tell_of_sign_in
 from watchkeeper.accounts.router import routers as account_routers
 from watchkeeper.accounts.service import Accounts
 from watchkeeper.admin.router import router as admin_router
@@ -39,6 +46,7 @@ from watchkeeper.core.secrets import Secrets
 from watchkeeper.settings import Settings
 from watchkeeper.viewing import jobs as viewing_jobs
 from watchkeeper.viewing import report_jobs, report_subscribers
+from watchkeeper.viewing.events_router import router as events_router
 from watchkeeper.viewing.grants_router import router as grants_router
 from watchkeeper.viewing.heartbeat_rate import HeartbeatRate
 from watchkeeper.viewing.history_router import router as history_router
@@ -46,6 +54,7 @@ from watchkeeper.viewing.parental_router import router as parental_router
 from watchkeeper.viewing.requests_router import router as requests_router
 from watchkeeper.viewing.router import router as viewing_router
 from watchkeeper.viewing.service import Viewing
+from watchkeeper.viewing.service.events import Events
 from watchkeeper.viewing.service.history import History
 from watchkeeper.viewing.service.weekly_report import WeeklyReports
 from watchkeeper.viewing.subscribers import (
@@ -90,6 +99,7 @@ def create_app(
             yield
         finally:
             await app.state.worker.stop(within_seconds=settings.server.shutdown_seconds)
+            app.state.events.stop()
             await floor.close()
 
     app = FastAPI(
@@ -151,6 +161,9 @@ def _add_domains(
 ) -> None:
     app.state.accounts = Accounts(floor, settings.security)
     app.state.viewing = Viewing(floor, settings.cache)
+    app.state.events = Events(
+        floor, app.state.viewing.configurations, app.state.viewing.balances, settings.events
+    )
     app.state.heartbeat_rate = HeartbeatRate(floor.clock.monotonic)
     app.state.history = History(floor)
     app.state.weekly_reports = WeeklyReports(floor)
@@ -158,11 +171,14 @@ def _add_domains(
     subscriptions.on(ProfileChanged, follow_profile)
     subscriptions.on(ProfileDeleted, delete_viewing_account)
     report_subscribers.subscribe(subscriptions)
+    subscriptions.on(DeviceRevoked, tell_of_device)
+    subscriptions.on(SignInEnded, tell_of_sign_in)
     app.state.catalogue = Catalogue(floor)
     routers = (
         *account_routers,
         catalogue_router,
         viewing_router,
+        events_router,
         parental_router,
         grants_router,
         requests_router,

@@ -11,6 +11,7 @@ from watchkeeper.core.config import (
     CacheSettings,
     Concern,
     DatabaseSettings,
+    EventSettings,
     JobsSettings,
     LoggingSettings,
     OffloadSettings,
@@ -41,6 +42,7 @@ class Settings:
     offload: OffloadSettings = field(default_factory=OffloadSettings)
     cache: CacheSettings = field(default_factory=CacheSettings)
     jobs: JobsSettings = field(default_factory=JobsSettings)
+    events: EventSettings = field(default_factory=EventSettings)
     logging: LoggingSettings = field(default_factory=LoggingSettings)
 
 
@@ -51,6 +53,7 @@ CONCERNS: dict[str, type[Concern]] = {
     "offload": OffloadSettings,
     "cache": CacheSettings,
     "jobs": JobsSettings,
+    "events": EventSettings,
     "logging": LoggingSettings,
 }
 

@@ -60,6 +60,7 @@ POST   /api/v1/titles/batch                       403  403  403  403  403  403  
 POST   /api/v1/viewing-time/heartbeat             200  200  200  404  403  403  403  401
 POST   /api/v1/viewing-time/session/{session}/end 200  200  200  404  403  403  403  401
 GET    /api/v1/viewing-time/balance/{child}       200  200  200  404  403  403  403  401
+GET    /api/v1/viewing-time/events                200  200  200  200  403  403  403  401
 GET    {eligible}/{child}                         200  200  200  404  403  403  403  401
 POST   /api/v1/viewing-time/requests              201  201  201  404  403  403  403  401
 GET    /api/v1/viewing-time/requests              200  200  200  200  403  403  403  401

@@ -90,26 +90,26 @@ async def test_foreign_keys_stay_within_a_household(connection: Any) -> None:
     assert not wrong
 
 
-def query_packages() -> list[str]:
-    """Packages that have a file of named queries."""
+def query_files() -> list[tuple[str, str]]:
+    """Every file of named queries, with its package."""
     return [
-        ".".join(("watchkeeper", *path.parent.relative_to(PACKAGE).parts))
+        (".".join(("watchkeeper", *path.parent.relative_to(PACKAGE).parts)), path.name)
         for path in sorted(PACKAGE.rglob("*.sql"))
-        if path.name == "queries.sql"
+        if "migrations" not in path.parts
     ]
 
 
-@pytest.mark.parametrize("package", query_packages())
-async def test_named_queries_fit_the_schema(connection: Any, package: str) -> None:
-    queries = Queries(package)
+@pytest.mark.parametrize(("package", "file_name"), query_files())
+async def test_named_queries_fit_the_schema(connection: Any, package: str, file_name: str) -> None:
+    queries = Queries(package, file_name)
     assert queries.sources
     for name in queries.sources:
         await connection.prepare(str(queries[name].compile(dialect=DIALECT)))
 
 
-@pytest.mark.parametrize("package", query_packages())
-def test_named_queries_say_what_they_are_for(package: str) -> None:
-    for name, source in Queries(package).sources.items():
+@pytest.mark.parametrize(("package", "file_name"), query_files())
+def test_named_queries_say_what_they_are_for(package: str, file_name: str) -> None:
+    for name, source in Queries(package, file_name).sources.items():
         assert source.startswith("-- "), f"{name} has no purpose"
 
 
@@ -176,8 +176,7 @@ def _literals(source: str, *, is_sql: bool) -> list[str]:
 
 
 async def test_a_statement_of_ours_can_be_told_by_its_name(connection: Any) -> None:
-    package = query_packages()[0]
-    queries = Queries(package)
+    queries = Queries(*query_files()[0])
     name = next(iter(queries.sources))
     compiled = str(text(queries[name].text).compile(dialect=DIALECT))
     assert compiled.startswith(f"/* {name} */")

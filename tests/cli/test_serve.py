@@ -59,6 +59,35 @@ async def test_an_embedded_service_starts_answers_and_stops(data_dir: Path) -> N
     assert stat.S_IMODE(keys.stat().st_mode) == 0o600
 
 
+async def test_open_streams_dont_hold_up_a_stop(data_dir: Path) -> None:
+    async with serving("--data-dir", data_dir) as service:
+        registered = await service.client.post(
+            "/api/v1/auth/register",
+            json={
+                "email": "streams@example.com",
+                "password": "correct horse battery",
+                "household_name": "Streams",
+                "timezone": "Europe/Madrid",
+            },
+        )
+        headers = {"Authorization": f"Bearer {registered.json()['access_token']}"}
+        async with service.client.stream(
+            "GET", "/api/v1/viewing-time/events", headers=headers, timeout=60
+        ) as stream:
+            lines = stream.aiter_lines()
+            assert await anext(lines) == "event: snapshot"
+            ending = asyncio.create_task(service.stop())
+            # The answer ends as answers do, instead of being cut off when patience ends.
+            assert [line async for line in lines if line.startswith("event:")] == []
+            ended = await ending
+    assert ended.status == 0, ended.err
+    assert "graceful shutdown exceeded" not in ended.err
+    assert "Traceback" not in ended.err
+    closed = [line for line in ended.err.splitlines() if "stream.closed" in line]
+    assert len(closed) == 1
+    assert "stopped" in closed[0]
+
+
 async def test_people_are_told_the_address(data_dir: Path) -> None:
     process = await asyncio.create_subprocess_exec(
         *COMMAND,

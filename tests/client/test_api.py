@@ -83,6 +83,8 @@ def test_the_public_surface_is_what_was_promised() -> None:
         "Player",
         "PlayerSession",
         "ProblemError",
+        "Push",
+        "ServerEvent",
         "SessionEnd",
         "SignIn",
         "Title",

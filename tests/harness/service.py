@@ -1,20 +1,24 @@
 """The whole service in this process, on a real database, with a clock moved by hand."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
+from uuid import uuid4
 
 import httpx
 from fastapi import FastAPI
 
 from tests.harness.clock import ManualClock
+from tests.harness.first_event import FirstEventOnly
 from watchkeeper.core.config import DatabaseSettings, JobsSettings, SecuritySettings
-from watchkeeper.core.database import Database
+from watchkeeper.core.database import Database, UnitOfWork
 from watchkeeper.core.floor import Floor
 from watchkeeper.core.secrets import Secrets
 from watchkeeper.settings import Settings
 
+_MARKS = "tests_marks"
 SECRETS = Secrets("test", {"test": b"k" * 32}, b"p" * 32)
 
 
@@ -42,6 +46,7 @@ class Service:
     clock: ManualClock
     client: httpx.AsyncClient
     database_url: str
+    marks: dict[str, asyncio.Event] = field(default_factory=dict)
 
     @property
     def floor(self) -> Floor:
@@ -51,6 +56,18 @@ class Service:
     @property
     def database(self) -> Database:
         return self.floor.database
+
+    async def hear_out(self) -> None:
+        """Wait until this service has heard everything that was announced before."""
+        mark = uuid4().hex
+        heard = self.marks[mark] = asyncio.Event()
+
+        async def work(unit: UnitOfWork) -> None:
+            unit.notify(_MARKS, mark)
+
+        await self.database.run(work)
+        async with asyncio.timeout(10):
+            await heard.wait()
 
 
 @asynccontextmanager
@@ -64,9 +81,13 @@ async def running_service(
     app = create_app(
         settings or quick_settings(), database_url=database_url, secrets=SECRETS, clock=clock
     )
-    transport = httpx.ASGITransport(app, raise_app_exceptions=True, client=("127.0.0.1", 4711))
+    marks: dict[str, asyncio.Event] = {}
+    app.state.floor.listener.on(_MARKS, lambda mark: marks.pop(mark, asyncio.Event()).set())
+    transport = httpx.ASGITransport(
+        FirstEventOnly(app), raise_app_exceptions=True, client=("127.0.0.1", 4711)
+    )
     async with (
         app.router.lifespan_context(app),
         httpx.AsyncClient(transport=transport, base_url="http://watchkeeper.test") as client,
     ):
-        yield Service(app, clock, client, database_url)
+        yield Service(app, clock, client, database_url, marks)

@@ -138,12 +138,15 @@ class Guardian:
     async def leave_one_minute(self) -> None:
         """Take everything of today but one minute."""
         remaining = (await self.balance())["remaining_minutes"]
-        granted = await call(
+        assert (await self.grant(1 - round(remaining)))["remaining_minutes"] == 1
+
+    async def grant(self, minutes: int) -> dict[str, Any]:
+        """Give or take time from the phone."""
+        return await call(
             self.http,
             f"/parental-controls/profiles/{self.child_id}/viewing-time/grant",
-            minutes=1 - round(remaining),
+            minutes=minutes,
         )
-        assert granted["remaining_minutes"] == 1
 
     async def used_seconds(self) -> float:
         return float((await self.balance())["used_minutes"]) * 60
@@ -241,3 +244,33 @@ async def test_one_minute_a_pin_and_a_killed_service(
             await bridge.says("idle", within=20)
         assert mpv.played_seconds > 62
         assert await guardian.used_seconds() == pytest.approx(mpv.played_seconds, abs=2)
+
+
+async def test_a_grant_from_afar_is_obeyed_long_before_the_next_heartbeat(
+    live_service: LiveService, tmp_path: Path
+) -> None:
+    """A blocked player asks every 27 to 33 s by itself; what happens sooner, push made happen."""
+    clip, socket = make_clip(tmp_path / "clip.mkv"), tmp_path / "mpv"
+    async with AsyncExitStack() as stack:
+        http = await stack.enter_async_context(
+            httpx.AsyncClient(base_url=f"{live_service.url}/api/v1", timeout=30)
+        )
+        guardian = await Guardian.sign_up(http)
+        await guardian.leave_one_minute()
+        async with bridge_command(live_service, guardian, socket, tmp_path / "state") as bridge:
+            await bridge.says("waiting_for_mpv", within=30)
+            mpv = await stack.enter_async_context(real_mpv(socket, str(clip)))
+            await plays_down_to_zero(mpv, bridge)
+            await guardian.grant(30)
+            playing = await bridge.says("playing", within=10)
+            assert playing["remaining_seconds"] == pytest.approx(1800, abs=3)
+            await mpv.until(pause=False, core_idle=False)
+
+            # The other way round, and as often as a parent likes.
+            for _ in range(2):
+                await guardian.grant(-30)
+                await bridge.says("blocked", within=10)
+                await mpv.until(pause=True)
+                await guardian.grant(30)
+                await bridge.says("playing", within=10)
+                await mpv.until(pause=False, core_idle=False)

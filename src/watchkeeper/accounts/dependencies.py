@@ -1,6 +1,7 @@
 """Who calls, for routes of every domain: FastAPI dependencies and their `Annotated` types.
 
 SignedPrincipal       the token is genuine; nothing was asked of the database
+TokenExpiry           when the caller's token lapses
 CurrentPrincipal      a person or a device whose sign-in or pairing holds now (one statement)
 CurrentUser           a person
 CurrentGuardian       a guardian of a household
@@ -59,6 +60,18 @@ async def get_signed_principal(request: Request, now: Now, credentials: _Credent
 
 
 SignedPrincipal = Annotated[Principal, Depends(get_signed_principal)]
+
+
+async def get_token_expiry(
+    request: Request, _principal: SignedPrincipal, credentials: _Credentials
+) -> datetime | None:
+    """When the caller's token lapses, None for a device's; for answers that last longer."""
+    assert credentials is not None, "the principal was read from it"
+    floor: Floor = request.app.state.floor
+    return floor.signer.expires_at(credentials.credentials)
+
+
+TokenExpiry = Annotated[datetime | None, Depends(get_token_expiry)]
 
 
 async def get_sign_in(principal: SignedPrincipal, accounts: TheAccounts) -> SignInState | None:

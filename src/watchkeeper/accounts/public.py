@@ -24,6 +24,7 @@ from watchkeeper.accounts.repository.devices import list_device_names
 from watchkeeper.accounts.repository.expiry import forget_expired
 from watchkeeper.accounts.repository.profiles import find_profile, list_profiles
 from watchkeeper.accounts.repository.users import find_user_by_email, has_demo_accounts, has_users
+from watchkeeper.accounts.revocations import REVOCATIONS, read_revocation
 from watchkeeper.accounts.rules import password_fault
 from watchkeeper.accounts.service import Accounts
 from watchkeeper.accounts.service.auditing import record_audit
@@ -127,6 +128,7 @@ async def set_household_time(
 __all__ = [
     "DEMO_ACCOUNTS_ADDED",
     "DIRECTORY_TABLES",
+    "REVOCATIONS",
     "Accounts",
     "Device",
     "DeviceNoLongerPaired",
@@ -165,6 +167,7 @@ __all__ = [
     "list_profiles",
     "password_fault",
     "raise_for_credential",
+    "read_revocation",
     "record_audit",
     "set_household_time",
     "store_first_pin",

@@ -6,6 +6,7 @@ import errno
 import ipaddress
 import logging
 import os
+import resource
 import signal
 import socket
 import time
@@ -15,12 +16,15 @@ from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 import structlog
 import uvicorn
 from fastapi import FastAPI
+from starlette.types import ASGIApp
 
 from watchkeeper.accounts.public import has_demo_accounts
 from watchkeeper.app import create_app
 from watchkeeper.cli.database import data_dir_of, secrets_of
 from watchkeeper.cli.failures import CommandFailedError
 from watchkeeper.cli.terminal import note, say, say_json
+from watchkeeper.core.abortable import AbortableProtocol
+from watchkeeper.core.config import ServerSettings
 from watchkeeper.core.embedded import EmbeddedServer
 from watchkeeper.core.floor import Floor
 from watchkeeper.core.health import SchemaGate
@@ -34,6 +38,8 @@ log = structlog.get_logger("watchkeeper.serve")
 # Longer than the 33 s between two heartbeats, so that a player keeps its connection.
 _KEEP_ALIVE_SECONDS = 65
 _BACKLOG = 2048
+# Connections to the database and of short requests, and what the process has open itself.
+_OTHER_FILES = 1024
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -47,6 +53,7 @@ def serve(settings: Settings, *, as_json: bool) -> None:
     for chatty in ("alembic", "uvicorn.error"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
     listening = _bind(settings.server.host, settings.server.port)
+    _allow_open_files(settings.events.most_streams + _OTHER_FILES)
     with _event_loop() as runner, listening:
         runner.run(_Service(settings, listening, started, as_json).run())
 
@@ -93,7 +100,9 @@ class _Service:
             floor.listener.on(DEMO_ACCOUNTS_ADDED, self._on_demo_accounts)
             await stack.enter_async_context(app.router.lifespan_context(app))
             await self._refuse_demo_accounts(app)
-            self._server = _Server(_config(app, self._settings), self._announce)
+            self._server = _Server(
+                config_of(app, self._settings.server), self._announce, app.state.events.stop
+            )
             await self._server.serve(sockets=[self._listening])
 
     async def _refuse_demo_accounts(self, app: FastAPI) -> None:
@@ -135,11 +144,17 @@ class _Service:
 
 
 class _Server(uvicorn.Server):
-    """uvicorn with our signals, and with a word when connections are taken."""
+    """uvicorn with our signals, a word when connections are taken, and one when it stops."""
 
-    def __init__(self, config: uvicorn.Config, on_ready: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        config: uvicorn.Config,
+        on_ready: Callable[[], None],
+        on_shutdown: Callable[[], None],
+    ) -> None:
         super().__init__(config)
         self._on_ready = on_ready
+        self._on_shutdown = on_shutdown
 
     @contextmanager
     def capture_signals(self) -> Generator[None, None, None]:
@@ -153,6 +168,11 @@ class _Server(uvicorn.Server):
             assert sockets is not None
             raise _listen_failure(error, *sockets[0].getsockname()[:2]) from error
         self._on_ready()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        # Streams would otherwise be waited for like requests that are about to be answered.
+        self._on_shutdown()
+        await super().shutdown(sockets)
 
 
 @asynccontextmanager
@@ -182,12 +202,12 @@ def _report_failure(watching: "asyncio.Task[None]") -> None:
         log.error("database.not_watched", exc_info=error)
 
 
-def _config(app: FastAPI, settings: Settings) -> uvicorn.Config:
-    server = settings.server
+def config_of(app: ASGIApp, server: ServerSettings) -> uvicorn.Config:
+    """How the service is served, whoever starts it."""
     return uvicorn.Config(
         app,
         lifespan="off",  # Entered by the service itself, so that a failed start is one line.
-        http="httptools",
+        http=AbortableProtocol,
         ws="none",
         log_config=None,
         access_log=False,
@@ -213,6 +233,19 @@ def _bind(host: str, port: int) -> socket.socket:
     except OSError as error:
         raise _listen_failure(error, host, port) from error
     return listening
+
+
+def _allow_open_files(wanted: int) -> None:
+    """Raise the soft limit of open files as far as streams need and the system lets us.
+
+    Most systems begin with 1 024, which is fewer than the players that may be connected.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+    if most > soft != resource.RLIM_INFINITY:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+    if most < wanted:
+        log.warning("serve.few_open_files", allowed=most, wanted=wanted)
 
 
 def _listen_failure(error: OSError, host: str, port: int) -> CommandFailedError:

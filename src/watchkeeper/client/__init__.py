@@ -2,12 +2,15 @@
 
 `WatchkeeperClient` makes the calls. `PlayerSession` holds the rules that a player follows, without
 any I/O, and `HeartbeatLoop` drives it: tell the loop what the player does, and obey its outcomes.
+`Push` listens for events beside it, so that a grant or a lock is known at once.
 """
 
 from watchkeeper.client.api import WatchkeeperClient
 from watchkeeper.client.errors import ClientError, NoAnswer, ProblemError, UnexpectedAnswer
+from watchkeeper.client.events import ServerEvent
 from watchkeeper.client.loop import HeartbeatLoop
 from watchkeeper.client.outcome import Outcome, Phase
+from watchkeeper.client.push import Push
 from watchkeeper.client.requests import Player, Title
 from watchkeeper.client.session import PlayerSession
 from watchkeeper.client.types import (
@@ -45,6 +48,8 @@ __all__ = [
     "Player",
     "PlayerSession",
     "ProblemError",
+    "Push",
+    "ServerEvent",
     "SessionEnd",
     "SignIn",
     "Title",

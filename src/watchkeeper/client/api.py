@@ -2,7 +2,7 @@
 
 import json
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from datetime import timedelta
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -12,6 +12,7 @@ import httpx
 from pydantic import BaseModel, ValidationError
 
 from watchkeeper.client.errors import NoAnswer, ProblemError, UnexpectedAnswer
+from watchkeeper.client.events import EventReader, ServerEvent
 from watchkeeper.client.types import (
     Balance,
     Counters,
@@ -38,6 +39,9 @@ from watchkeeper.core.http_client import (
 _Wire = TypeVar("_Wire", bound=BaseModel)
 
 API = "/api/v1"
+# Three times as long as the service says nothing by default.
+LONGEST_SILENCE = timedelta(seconds=45)
+_STREAM_TYPE = "text/event-stream"
 
 
 class WatchkeeperClient:
@@ -127,6 +131,29 @@ class WatchkeeperClient:
             Grant, "POST", path, {"minutes": minutes, "pin": pin}, headers=headers
         )
 
+    async def events(self) -> AsyncGenerator[ServerEvent, None]:
+        """The events of one connection, until the service ends it; `Push` keeps one open.
+
+        The first is a snapshot. Raises ProblemError when the service refuses, NoAnswer when the
+        connection breaks off or falls silent (a comment comes every 15 s), and UnexpectedAnswer.
+        """
+        call = Call("GET", f"{API}/viewing-time/events", headers=self._headers(_STREAM_TYPE))
+        try:
+            async with self._http.stream(call, silence=LONGEST_SILENCE) as response:
+                await _check_stream(response)
+                reader = EventReader()
+                async for piece in response.aiter_bytes():
+                    for event in reader.feed(piece):
+                        yield event
+        except HttpCallError as error:
+            raise NoAnswer(error.message, attempts=error.attempts) from error
+
+    def _headers(self, accept: str) -> dict[str, str]:
+        headers = {"Accept": f"{accept}, application/problem+json"}
+        return (
+            headers if self.token is None else headers | {"Authorization": f"Bearer {self.token}"}
+        )
+
     async def _read(
         self,
         kind: type[_Wire],
@@ -138,9 +165,7 @@ class WatchkeeperClient:
         is_idempotent: bool = False,
         policy: RetryPolicy | None = None,
     ) -> _Wire:
-        sent_headers = {"Accept": "application/json, application/problem+json", **(headers or {})}
-        if self.token is not None:
-            sent_headers["Authorization"] = f"Bearer {self.token}"
+        sent_headers = {**self._headers("application/json"), **(headers or {})}
         call = Call(method, API + path, body, headers=sent_headers, is_idempotent=is_idempotent)
         try:
             answer = await self._http.send(call, policy)
@@ -162,6 +187,14 @@ class WatchkeeperClient:
         traceback: TracebackType | None,
     ) -> None:
         await self.aclose()
+
+
+async def _check_stream(response: httpx.Response) -> None:
+    if not response.is_success:
+        await response.aread()
+        raise _problem_of(Answer(response, attempts=1))
+    if not response.headers.get("Content-Type", "").startswith(_STREAM_TYPE):
+        raise UnexpectedAnswer("The answer isn't one of a Watchkeeper service.")
 
 
 def parse_answer(kind: type[_Wire], answer: Answer) -> _Wire:

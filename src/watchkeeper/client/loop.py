@@ -9,6 +9,8 @@ from uuid import UUID
 
 from watchkeeper.client.clock import PlayerClock, SystemPlayerClock
 from watchkeeper.client.errors import ClientError, ProblemError
+from watchkeeper.client.events import ServerEvent
+from watchkeeper.client.news import is_news
 from watchkeeper.client.outcome import Outcome
 from watchkeeper.client.requests import EndRequest, Request, Title
 from watchkeeper.client.session import PlayerSession
@@ -81,6 +83,12 @@ class HeartbeatLoop:
         """Ask the service at once, for instance after a grant."""
         self._session.ask_now(self._now())
         self._wake()
+
+    def heed(self, event: ServerEvent) -> None:
+        """Take in an event that the service pushed: if it is news for this player, ask."""
+        if is_news(event, self._session):
+            self._session.ask_soon(self._now())
+            self._wake()
 
     async def run(self) -> None:
         """Send heartbeats until cancelled. Losing the service isn't an error here."""

@@ -11,7 +11,7 @@ a person's action (`resume`) one that lost its stream to another device.
 import random
 from collections.abc import Callable
 from datetime import timedelta
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 from watchkeeper.client.allowance import Allowance, next_beat_after
 from watchkeeper.client.counters import PlayCounters
@@ -93,12 +93,16 @@ class PlayerSession:
         return self.advance(now)
 
     def ask_now(self, now: timedelta) -> None:
-        """Send a heartbeat at once, for instance after a grant."""
+        """Send a heartbeat at `now`, for instance after a grant."""
         if self._exchange is not None:
             # The answer that is on its way may be older than what is asked about.
             self._is_asking_again = True
         elif self._open is not None:
             self._beat_at = now
+
+    def ask_soon(self, now: timedelta) -> None:
+        """The same, but not sooner after the last heartbeat than news may follow each other."""
+        self.ask_now(now if self._sent_at is None else max(now, self._sent_at + BEAT_SPACING))
 
     # What to do next.
 
@@ -154,6 +158,11 @@ class PlayerSession:
             return None
         left = self._open.allowance.left(self._open.counters.charged)
         return None if left is None else max(left, timedelta(0))
+
+    @property
+    def session_id(self) -> UUID | None:
+        """The open session's id, once the service gave one."""
+        return None if self._open is None else self._open.id
 
     @property
     def is_settled(self) -> bool:

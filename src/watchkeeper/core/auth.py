@@ -1,7 +1,7 @@
 """Who is calling: principals, and the signed access tokens that name them."""
 
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any
 from uuid import UUID
@@ -97,23 +97,31 @@ class TokenSigner:
         Raises `Unauthenticated` for anything else, always with the same words.
         """
         try:
-            key = self._secrets.verifying_key(str(jwt.get_unverified_header(token).get("kid")))
-            claims = jwt.decode(
-                token,
-                key,
-                algorithms=[ALGORITHM],
-                issuer=ISSUER,
-                audience=AUDIENCE,
-                # Expiry is judged by the service's clock, not by this machine's.
-                options={
-                    "require": ["iss", "aud", "iat", "sub"],
-                    "verify_exp": False,
-                    "verify_iat": False,
-                },
-            )
-            return self._principal(claims, now)
+            return self._principal(self._claims(token), now)
         except (jwt.PyJWTError, KeyError, ValueError, TypeError) as error:
             raise Unauthenticated(log=f"token refused: {type(error).__name__}") from error
+
+    def expires_at(self, token: str) -> datetime | None:
+        """When a token that `read` accepted lapses; None for a device's, which doesn't."""
+        expiry = self._claims(token).get("exp")
+        return None if expiry is None else datetime.fromtimestamp(expiry, UTC)
+
+    def _claims(self, token: str) -> dict[str, Any]:
+        key = self._secrets.verifying_key(str(jwt.get_unverified_header(token).get("kid")))
+        claims: dict[str, Any] = jwt.decode(
+            token,
+            key,
+            algorithms=[ALGORITHM],
+            issuer=ISSUER,
+            audience=AUDIENCE,
+            # Expiry is judged by the service's clock, not by this machine's.
+            options={
+                "require": ["iss", "aud", "iat", "sub"],
+                "verify_exp": False,
+                "verify_iat": False,
+            },
+        )
+        return claims
 
     @staticmethod
     def _principal(claims: dict[str, Any], now: datetime) -> Principal:

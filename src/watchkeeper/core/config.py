@@ -243,6 +243,27 @@ class JobsSettings(Concern):
     )
 
 
+class EventSettings(Concern):
+    """Streams of events to players and browsers."""
+
+    part = "EVENTS_"
+
+    most_streams: int = Field(
+        5000,
+        ge=1,
+        le=100_000,
+        description="Streams that one process keeps open; more are answered 503. Each takes one "
+        "open file and some 36 KiB of memory.",
+    )
+    keep_alive_seconds: float = Field(
+        15,
+        gt=0,
+        le=20,
+        description="Seconds without an event after which a comment is sent, so that proxies and "
+        "players see that the stream lives; players wait for 45 s.",
+    )
+
+
 class LoggingSettings(Concern):
     """Structured logs on standard error."""
 

@@ -69,11 +69,17 @@ class UnitOfWork:
         """Run a light, in-process action once the transaction has been committed."""
         self._after_commit.append(action)
 
+    def take_notifications(self) -> list[tuple[str, str]]:
+        """The notifications so far, channel and payload, for a statement that sends them along."""
+        pairs = list(self._notifications)
+        self._notifications.clear()
+        return pairs
+
     async def send_notifications(self) -> None:
         """Queue the notifications in the transaction; PostgreSQL sends them at commit."""
-        if not self._notifications:
+        pairs = self.take_notifications()
+        if not pairs:
             return
-        pairs = list(self._notifications)
         await self.connection.execute(
             text(
                 "SELECT pg_notify(c, p) FROM "

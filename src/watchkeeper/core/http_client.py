@@ -13,7 +13,8 @@ The browser follows the same policy; tests/contracts/retry-policy.json holds the
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
@@ -181,6 +182,27 @@ class HttpClient:
             failure = ServerUnreachable("The server can't be reached.", attempts=attempts)
             failure.__cause__ = error
             return failure
+
+    @asynccontextmanager
+    async def stream(self, call: Call, *, silence: timedelta) -> AsyncIterator[httpx.Response]:
+        """Make the call once, and read its answer piece by piece inside the block.
+
+        The answer may last for ever; `silence` is how long nothing may come. Raises CallTimedOut
+        or ServerUnreachable, also from inside the block while the answer is read.
+        """
+        try:
+            async with self._client.stream(
+                call.method,
+                call.url,
+                params=call.params,
+                headers=dict(call.headers),
+                timeout=silence.total_seconds(),
+            ) as response:
+                yield response
+        except httpx.TimeoutException as error:
+            raise CallTimedOut("The connection fell silent.", attempts=1) from error
+        except (httpx.NetworkError, httpx.ProxyError, httpx.RemoteProtocolError) as error:
+            raise ServerUnreachable("The connection broke off.", attempts=1) from error
 
     def _wait_after(
         self,

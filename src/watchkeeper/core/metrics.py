@@ -102,6 +102,7 @@ class Metrics:
         self._database()
         self._work()
         self._jobs()
+        self._streams()
         self.heartbeat = DurationSummary()
         self.heartbeat_operations = 0
         self.weekly_report = DurationSummary()
@@ -221,6 +222,23 @@ class Metrics:
         self.jobs_oldest_seconds = Gauge(
             "watchkeeper_jobs_oldest_waiting_seconds",
             "How long the oldest durable job has been due.",
+            registry=self.registry,
+        )
+
+    def _streams(self) -> None:
+        self.streams_open = Gauge(
+            "watchkeeper_streams_open", "Streams of events that are open.", registry=self.registry
+        )
+        self.streams_ended = Counter(
+            "watchkeeper_streams_ended_total",
+            "Streams of events that ended; `too_slow` were dropped.",
+            ("ending",),
+            registry=self.registry,
+        )
+        self.events_sent = Counter(
+            "watchkeeper_events_sent_total",
+            "Events given to streams.",
+            ("event",),
             registry=self.registry,
         )
 

@@ -46,15 +46,18 @@ class RequestContext:
         scope["state"] = {**scope.get("state", {}), "request_id": request_id}
         structlog.contextvars.bind_contextvars(request_id=request_id)
         status = 500
+        started = time.perf_counter()
 
         async def send_with_id(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
                 MutableHeaders(scope=message)["X-Request-Id"] = request_id
+                if scope["state"].get("is_stream", False):
+                    # It may last for hours; how it went is told when it ends, by its owner.
+                    self._record(scope, status, time.perf_counter() - started)
             await send(message)
 
-        started = time.perf_counter()
         with count_operations() as count:
             try:
                 await self.app(scope, receive, send_with_id)
@@ -62,13 +65,18 @@ class RequestContext:
                 status = _CALLER_WENT_AWAY
                 raise
             finally:
-                seconds = time.perf_counter() - started
-                self._record(scope, status, seconds)
-                # Heartbeats are logged by the batch that settles them.
-                has_own_line = scope["state"].get("has_own_line", False)
-                if scope["path"] not in _QUIET and not has_own_line:
-                    log.info("request", **_line(scope, status, seconds, count.operations))
+                if not scope["state"].get("is_stream", False):
+                    seconds = time.perf_counter() - started
+                    self._record(scope, status, seconds)
+                    self._log(scope, status, seconds, count.operations)
                 structlog.contextvars.unbind_contextvars("request_id")
+
+    @staticmethod
+    def _log(scope: Scope, status: int, seconds: float, operations: int) -> None:
+        # Heartbeats are logged by the batch that settles them.
+        has_own_line = scope["state"].get("has_own_line", False)
+        if scope["path"] not in _QUIET and not has_own_line:
+            log.info("request", **_line(scope, status, seconds, operations))
 
     def _record(self, scope: Scope, status: int, seconds: float) -> None:
         # Labels are words of ours alone: callers must not be able to make new time series.

@@ -31,9 +31,10 @@ class HeadAsGet:
             return
 
         async def send_without_body(message: Message) -> None:
-            if message["type"] == "http.response.body":
-                message = {**message, "body": b""}
-            await send(message)
+            # The end follows at once, because an answer that lasts would never send it.
+            if message["type"] == "http.response.start":
+                await send(message)
+                await send({"type": "http.response.body", "body": b""})
 
         # A copy: the server looks at its own to know that no body follows.
         await self.app({**scope, "method": "GET"}, receive, send_without_body)

@@ -44,25 +44,24 @@ ORDER BY v.household_id, v.profile_id
 FOR NO KEY UPDATE
 
 -- name: load_last_days
--- The days around an instant of some profiles of one household: the last that starts until then,
+-- The days around an instant of some profiles of any households: the last that starts until then,
 -- those that end after it, and the last one stored; with the version of what guardians decided.
--- A profile that is gone has no row. Parameters: household_id, profiles uuid[], now.
--- Index: viewers_pkey, days_pkey.
-SELECT v.profile_id, v.version, d.days
-FROM viewing.viewers v
+-- A profile that is gone has no row. Parameters: households uuid[], profiles uuid[] (pairs), now.
+-- Index: viewers_pkey, days_pkey. Budget: one statement for any number of profiles.
+SELECT v.household_id, v.profile_id, v.version, d.days
+FROM unnest(CAST(:households AS uuid[]), CAST(:profiles AS uuid[])) AS k (h, p)
+JOIN viewing.viewers v ON v.household_id = k.h AND v.profile_id = k.p
 CROSS JOIN LATERAL (
     SELECT jsonb_agg(to_jsonb(d) ORDER BY d.starts_at) AS days
     FROM viewing.days d
-    WHERE d.household_id = :household_id AND d.profile_id = v.profile_id
+    WHERE d.household_id = k.h AND d.profile_id = k.p
       AND (d.ends_at > :now
            OR d.starts_at = (SELECT max(l.starts_at) FROM viewing.days l
-                             WHERE l.household_id = :household_id AND l.profile_id = v.profile_id
+                             WHERE l.household_id = k.h AND l.profile_id = k.p
                                AND l.starts_at <= :now)
            OR d.starts_at = (SELECT max(l.starts_at) FROM viewing.days l
-                             WHERE l.household_id = :household_id
-                               AND l.profile_id = v.profile_id))
+                             WHERE l.household_id = k.h AND l.profile_id = k.p))
 ) d
-WHERE v.household_id = :household_id AND v.profile_id = ANY (CAST(:profiles AS uuid[]))
 
 -- name: list_silent_sessions
 -- Open sessions of which nothing was heard for a while, for the reaper; oldest first.

@@ -283,15 +283,19 @@ class StoredDays:
 
 
 async def load_last_days(
-    unit: UnitOfWork, household_id: UUID, profile_ids: Sequence[UUID], now: datetime
-) -> dict[UUID, StoredDays]:
+    unit: UnitOfWork, keys: Sequence[ProfileKey], now: datetime
+) -> dict[ProfileKey, StoredDays]:
     """The stored days around `now` of those profiles that exist. Query cost: 1 statement."""
     rows = await unit.execute(
         QUERIES["load_last_days"],
-        {"household_id": household_id, "profiles": list(profile_ids), "now": now},
+        {
+            "households": [key.household_id for key in keys],
+            "profiles": [key.profile_id for key in keys],
+            "now": now,
+        },
     )
     return {
-        row.profile_id: StoredDays(
+        ProfileKey(row.household_id, row.profile_id): StoredDays(
             row.version, tuple(day_from_row(day) for day in _json(row.days) or ())
         )
         for row in rows

@@ -4,6 +4,7 @@ from sqlalchemy import delete, insert, text, update
 
 from watchkeeper.accounts.events import ProfileChanged, ProfileCreated, ProfileDeleted
 from watchkeeper.core.database import UnitOfWork
+from watchkeeper.viewing.announcements import announce_people_changed
 from watchkeeper.viewing.configuration import CHANNEL
 from watchkeeper.viewing.models import viewers
 from watchkeeper.viewing.policy_types import Policy
@@ -40,6 +41,7 @@ async def open_viewing_account(unit: UnitOfWork, fact: ProfileCreated) -> None:
             updated_at=fact.at,
         )
     )
+    announce_people_changed(unit, fact.profile.household_id)
 
 
 async def follow_profile(unit: UnitOfWork, fact: ProfileChanged) -> None:
@@ -55,6 +57,7 @@ async def follow_profile(unit: UnitOfWork, fact: ProfileChanged) -> None:
         .where(viewers.c.household_id == household_id, viewers.c.profile_id == fact.after.id)
         .values(version=viewers.c.version + 1)
     )
+    announce_people_changed(unit, household_id)
     if fact.before.is_child != fact.after.is_child:
         await unit.execute(
             QUERIES["close_open_sessions"],
@@ -80,3 +83,4 @@ async def delete_viewing_account(unit: UnitOfWork, fact: ProfileDeleted) -> None
             keys,
         )
     unit.notify(CHANNEL, str(fact.profile.household_id))
+    announce_people_changed(unit, fact.profile.household_id)

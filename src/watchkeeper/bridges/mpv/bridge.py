@@ -16,6 +16,7 @@ from watchkeeper.client import (
     Player,
     PlayerSession,
     PlayState,
+    Push,
     WatchkeeperClient,
 )
 
@@ -46,12 +47,14 @@ class MpvBridge:
         self._report = report
         session = PlayerSession(player, draw=draw)
         self._loop = HeartbeatLoop(service, session, self._outcome_changed)
+        self._push = Push(service, self._loop, draw=draw)
         self._inbox: asyncio.Queue[Event] | None = None
 
     async def run(self) -> None:
         """Attend whichever mpv listens on the socket, for ever."""
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._loop.run())
+            tasks.create_task(self._push.run())
             while True:
                 mpv = await self._wait_for_mpv()
                 self._report("connected", "mpv is here.")

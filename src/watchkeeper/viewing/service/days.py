@@ -1,5 +1,6 @@
 """Opening a profile's viewing day outside of heartbeats: for balances, grants and policies."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 
@@ -22,21 +23,34 @@ def viewer_of(key: ProfileKey, configuration: Configuration, days: tuple[DayStat
     )
 
 
+async def load_viewers_of(
+    unit: UnitOfWork,
+    configurations: ConfigurationCache,
+    keys: Sequence[ProfileKey],
+    now: datetime,
+) -> dict[ProfileKey, tuple[Configuration, Viewer]]:
+    """What guardians decided about profiles, and viewers with the days around `now`.
+
+    Profiles that don't exist are left out. Query cost: 1 statement for any number, 2 when
+    configurations aren't cached or have just changed.
+    """
+    stored = await load_last_days(unit, keys, now)
+    versions = {key: found.version for key, found in stored.items()}
+    known = await configurations.current(unit, versions)
+    return {
+        key: (configuration, viewer_of(key, configuration, stored[key].days))
+        for key, configuration in known.items()
+    }
+
+
 async def load_viewer(
     unit: UnitOfWork, configurations: ConfigurationCache, key: ProfileKey, now: datetime
 ) -> tuple[Configuration, Viewer]:
-    """What guardians decided about a profile now, and the viewer with the days around `now`.
-
-    Raises `NotFound`. Query cost: 1 statement, 2 when the configuration isn't cached or has just
-    changed.
-    """
-    stored = (await load_last_days(unit, key.household_id, [key.profile_id], now)).get(
-        key.profile_id
-    )
-    known = await configurations.current(unit, {key: stored.version if stored else None})
-    if stored is None or key not in known:
+    """The same for one profile; raises `NotFound`."""
+    found = await load_viewers_of(unit, configurations, [key], now)
+    if key not in found:
         raise NotFound("We couldn't find that profile.")
-    return known[key], viewer_of(key, known[key], stored.days)
+    return found[key]
 
 
 def with_days(viewer: Viewer, changed: tuple[DayState, ...]) -> Viewer:

@@ -12,6 +12,7 @@ from watchkeeper.core.database import UnitOfWork
 from watchkeeper.core.floor import Floor
 from watchkeeper.core.ids import new_id
 from watchkeeper.core.problems import NotFound
+from watchkeeper.viewing.announcements import announce_balance_changed
 from watchkeeper.viewing.configuration import ConfigurationCache
 from watchkeeper.viewing.grants_repository import (
     find_by_key,
@@ -129,6 +130,7 @@ class Grants:
         await insert_grant(unit, entry)
         viewer, opened = await _save_today(unit, key, viewer, opened, today, now)
         await _audit(unit, actor, key, "grant.given", entry, now)
+        announce_balance_changed(unit, key)
         return _granted(entry["id"], request.minutes, viewer, opened, now, extension)
 
     async def cancel(self, actor: UserPrincipal, key: ProfileKey, grant_id: UUID) -> Granted:
@@ -156,6 +158,8 @@ class Grants:
             await insert_grant(unit, entry)
             viewer, opened = await _save_today(unit, key, viewer, opened, today, now)
             await _audit(unit, actor, key, "grant.cancelled", entry, now)
+            announce_balance_changed(unit, key)
+            announce_balance_changed(unit, key)
             return _granted(entry["id"], entry["minutes"], viewer, opened, now)
 
         return await self._floor.database.run(work)

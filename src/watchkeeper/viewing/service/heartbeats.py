@@ -20,7 +20,9 @@ from watchkeeper.core.database import UnitOfWork
 from watchkeeper.core.floor import Floor
 from watchkeeper.core.metrics import count_operations
 from watchkeeper.core.problems import NotFound, Problem
+from watchkeeper.viewing.announcements import announce_superseded
 from watchkeeper.viewing.configuration import ConfigurationCache
+from watchkeeper.viewing.events_repository import store_and_notify
 from watchkeeper.viewing.problems import SessionEnded, SessionOfOtherDevice, SessionSuperseded
 from watchkeeper.viewing.repository import (
     Batch,
@@ -118,14 +120,15 @@ class Heartbeats:
         now = self._floor.clock.now()
         batch = Batch()
         answers = [
-            self._settle_one(call, state, known.get(call.key), now, batch)
+            self._settle_one(unit, call, state, known.get(call.key), now, batch)
             for call, state in zip(calls, loaded, strict=True)
         ]
-        await store(unit, batch, now)
+        await store_and_notify(unit, batch, now)
         return answers
 
     def _settle_one(
         self,
+        unit: UnitOfWork,
         call: HeartbeatCall,
         loaded: Loaded,
         configuration: Configuration | None,
@@ -147,6 +150,8 @@ class Heartbeats:
         settlement = settle(viewer, heartbeat, now, random.random())  # noqa: S311 - spread
         refusal = refusal_of(settlement)
         batch.add_settlement(viewer, settlement)
+        for lost in settlement.superseded:
+            announce_superseded(unit, call.key, lost)
         if refusal is not None:
             return refusal
         _add_acquaintances(batch, call, loaded)

@@ -11,6 +11,10 @@ from watchkeeper.core.database import UnitOfWork
 from watchkeeper.core.floor import Floor
 from watchkeeper.core.ids import new_id
 from watchkeeper.core.problems import NotFound, TooManyRequests
+from watchkeeper.viewing.announcements import (
+    announce_request_answered,
+    announce_request_asked,
+)
 from watchkeeper.viewing.configuration import ConfigurationCache
 from watchkeeper.viewing.problems import AdultProfile, KeyReused, RequestOpen, RequestOver
 from watchkeeper.viewing.repository import ProfileKey, lock_viewers
@@ -106,6 +110,7 @@ class TimeRequests:
                 idempotency_key=question.idempotency_key,
             )
             await _audit(unit, actor, key, "request.asked", request, now)
+            announce_request_asked(unit, key, request.id)
             return request
 
         return await self._floor.database.run(
@@ -138,6 +143,7 @@ class TimeRequests:
             answered = await self._settle(unit, guardian, key, request, answer, now)
             await store_answer(unit, household_id, answered, guardian.user_id)
             await _audit(unit, guardian, key, "request.answered", answered, now)
+            announce_request_answered(unit, key, request.id)
             return answered
 
         return await self._floor.database.run(work, is_replayable=True)

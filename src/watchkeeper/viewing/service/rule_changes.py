@@ -13,6 +13,7 @@ from watchkeeper.accounts.public import list_profiles
 from watchkeeper.core.database import UnitOfWork
 from watchkeeper.core.floor import Floor
 from watchkeeper.core.problems import NotFound
+from watchkeeper.viewing.announcements import announce_policy_changed
 from watchkeeper.viewing.configuration import ConfigurationCache
 from watchkeeper.viewing.models import viewers
 from watchkeeper.viewing.problems import AdultProfile
@@ -75,12 +76,10 @@ class RuleChanges:
             raise NotFound("We couldn't find that profile.")
         if not before[key].is_child:
             raise AdultProfile()
-        stored = await load_last_days(
-            unit, key.household_id, [one.profile_id for one in before], now
-        )
+        stored = await load_last_days(unit, list(before), now)
         batch = Batch()
         for one, configuration in before.items():
-            viewer = viewer_of(one, configuration, stored[one.profile_id].days)
+            viewer = viewer_of(one, configuration, stored[one].days)
             opened = open_days(viewer, now)
             batch.add_days(one, opened.changed)
             if one == key:
@@ -92,7 +91,8 @@ class RuleChanges:
     async def finish(self, unit: UnitOfWork, opened: OpenedRules) -> ChangedRules:
         """Make what was written since `begin` known: today's limit follows it, caches forget.
 
-        Emits a drop of the household's cached configurations; the profiles' versions rise.
+        Emits a drop of the household's cached configurations, and tells whoever listens; the
+        profiles' versions rise.
         """
         key, now = opened.key, opened.now
         await unit.execute(
@@ -104,6 +104,7 @@ class RuleChanges:
             .values(version=viewers.c.version + 1, updated_at=now)
         )
         self._configurations.announce_change(unit, key.household_id)
+        announce_policy_changed(unit, key.household_id, *(one.profile_id for one in opened.keys))
         after = (await load_configurations(unit, [key], now))[key]
         viewer = viewer_of(key, after, opened.days)
         batch = Batch()

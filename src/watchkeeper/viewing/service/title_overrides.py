@@ -13,6 +13,7 @@ from watchkeeper.core.auth import UserPrincipal
 from watchkeeper.core.database import UnitOfWork
 from watchkeeper.core.floor import Floor
 from watchkeeper.core.problems import NotFound
+from watchkeeper.viewing.announcements import announce_policy_changed
 from watchkeeper.viewing.models import title_overrides
 from watchkeeper.viewing.repository import QUERIES
 from watchkeeper.viewing.types import Counts
@@ -58,6 +59,8 @@ class TitleOverrides:
                     before={"counts": title.counts},
                     after={"counts": counts},
                 )
+                # Whichever child plays it is charged differently from now on.
+                announce_policy_changed(unit, household_id)
             is_educational = {Counts.ALWAYS: False, Counts.NEVER: True}.get(
                 counts, title.is_educational
             )
