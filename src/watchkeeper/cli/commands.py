@@ -202,3 +202,16 @@ def reset_password(
     from watchkeeper.cli.users import reset
 
     reset(data_dir, email, password_stdin=password_stdin, as_json=as_json)
+
+
+@app.command()
+def doctor(data_dir: DataDir = None, as_json: AsJson = False) -> None:
+    """Look for what is wrong, and say what to do.
+
+    Checks schema, sums of viewing time, grants, open sessions, indexes, privileges, connections,
+    disk, clock, time zones and secrets. Changes nothing. Ends with 1 when there are faults;
+    warnings alone end with 0.
+    """
+    from watchkeeper.cli.doctor import doctor as run
+
+    run(data_dir, as_json=as_json)
