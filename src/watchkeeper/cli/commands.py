@@ -250,10 +250,11 @@ def simulate(
     data_dir: DataDir = None,
     as_json: AsJson = False,
 ) -> None:
-    """Play household days against a running service, and compare charged with watched.
+    """Play household days against a running service.
 
-    Adds households of its own, marked as load tests, and removes them afterwards; no other is
-    touched. Their players start, pause, change titles and devices, crash and lose the network;
+    Compares what was charged with what was watched. Adds households of its own, marked as load
+    tests, and removes them afterwards; no other is touched. Their players start, pause, change
+    titles and devices, crash and lose the network;
     heartbeats are lost, repeated and late. Time can't be hurried: each second that is charged is
     a second that passed. Instead happenings are denser: 3 minutes at speed 20 hold those of an
     hour. So pauses beyond 300 s, limits that run out and sessions that fall silent don't occur.

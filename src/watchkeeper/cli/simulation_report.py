@@ -59,9 +59,15 @@ def say_report(run: Run, summary: Summary) -> None:
         f"{_signed(summary.charged - summary.watched)} s."
     )
     say(
+        f"Takeovers and restarts charged {_seconds(summary.takeovers.low)} s of it by the rule of "
+        f"30 s, and about {_seconds(summary.never_reported)} s were watched and never reported."
+    )
+    widths = summary.widths
+    say(
         f"Within their bounds: {summary.within:,} of {len(summary.verdicts):,}; furthest beyond "
-        f"them: {_seconds(summary.furthest_beyond)} s; widest bounds: "
-        f"{_seconds(summary.widest_bounds)} s."
+        f"them: {_seconds(summary.furthest_beyond)} s. The bounds leave open "
+        f"{_seconds(widths[len(widths) // 2])} s for the median child and "
+        f"{_seconds(widths[-1])} s at most."
     )
 
 
@@ -82,6 +88,8 @@ def say_document(run: Run, summary: Summary) -> None:
             "watched_ms": summary.watched // _MILLISECOND,
             "charged_ms": summary.charged // _MILLISECOND,
             "forgiven_ms": summary.forgiven // _MILLISECOND,
+            "takeovers_ms": summary.takeovers.low // _MILLISECOND,
+            "never_reported_ms": summary.never_reported // _MILLISECOND,
             "furthest_beyond_ms": summary.furthest_beyond // _MILLISECOND,
             "children": [_entry(verdict) for verdict in summary.verdicts],
         }

@@ -14,8 +14,8 @@ from watchkeeper.doctor.checks.privileges import check_privileges
 from watchkeeper.doctor.checks.retention import check_retention
 from watchkeeper.doctor.checks.secrets_file import check_secrets_file
 from watchkeeper.doctor.checks.silent_sessions import check_silent_sessions
-from watchkeeper.doctor.checks.transactions import check_transactions
-from watchkeeper.doctor.checks.zones import check_zones
+from watchkeeper.doctor.checks.transactions import check_long_transactions
+from watchkeeper.doctor.checks.zones import check_time_zones
 from watchkeeper.doctor.findings import Diagnosis, Finding, Verdict
 from watchkeeper.doctor.rows import check_rows
 from watchkeeper.doctor.subject import Subject
@@ -24,7 +24,7 @@ Check = Callable[[Subject], Awaitable[Finding]]
 
 MACHINE_CHECKS: tuple[Check, ...] = (
     check_connections,
-    check_transactions,
+    check_long_transactions,
     check_disk,
     check_clock,
 )
@@ -35,7 +35,7 @@ DATA_CHECKS: tuple[Check, ...] = (
     check_privileges,
     check_dead_rows,
     check_secrets_file,
-    check_zones,
+    check_time_zones,
     check_silent_sessions,
     check_retention,
 )

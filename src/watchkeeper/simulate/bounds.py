@@ -15,7 +15,7 @@ came, both possibilities stay open, and the bounds are as wide as they differ.
 """
 
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from itertools import pairwise
 from uuid import UUID
@@ -37,11 +37,15 @@ _ZERO = timedelta(0)
 
 @dataclass(frozen=True, slots=True)
 class Expectation:
-    """What a day may hold after all that a child's players did."""
+    """What a day may hold after all that a child's players did.
+
+    `takeovers` is the part of it that takeovers charge, whether or not somebody watched.
+    """
 
     counted: Interval = NOTHING
     exempt: Interval = NOTHING
     forgiven: Interval = NOTHING
+    takeovers: Interval = NOTHING
 
     @property
     def charged(self) -> Interval:
@@ -73,15 +77,19 @@ class _Session:
 
 @dataclass(slots=True)
 class _Amounts:
-    """What one session adds: time of each kind, and time in doubt."""
+    """What one session adds: time of each kind, what of it a takeover charged, time in doubt."""
 
     counted: Interval = NOTHING
     exempt: Interval = NOTHING
     doubt: Interval = NOTHING
+    takeovers: Interval = NOTHING
 
     def __add__(self, other: "_Amounts") -> "_Amounts":
         return _Amounts(
-            self.counted + other.counted, self.exempt + other.exempt, self.doubt + other.doubt
+            self.counted + other.counted,
+            self.exempt + other.exempt,
+            self.doubt + other.doubt,
+            self.takeovers + other.takeovers,
         )
 
     def or_else(self, other: "_Amounts") -> "_Amounts":
@@ -89,6 +97,7 @@ class _Amounts:
             self.counted.or_else(other.counted),
             self.exempt.or_else(other.exempt),
             self.doubt.or_else(other.doubt),
+            self.takeovers.or_else(other.takeovers),
         )
 
 
@@ -103,7 +112,7 @@ def expect(evidence: Evidence, educational: Collection[UUID], now: timedelta) ->
     total += _lost_starts(evidence, {key.start_key for key in _accepted_keys(evidence)})
     forgiven = total.doubt.at_most(FORGIVEN_A_DAY)
     charged_doubt = total.doubt.beyond(FORGIVEN_A_DAY)
-    return Expectation(total.counted + charged_doubt, total.exempt, forgiven)
+    return Expectation(total.counted + charged_doubt, total.exempt, forgiven, total.takeovers)
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,8 +130,10 @@ class _Rules:
         amounts = ways[0]
         for other in ways[1:]:
             amounts = amounts.or_else(other)
-        return _Amounts(
-            amounts.counted.widened(ROUNDING), amounts.exempt.widened(ROUNDING), amounts.doubt
+        return replace(
+            amounts,
+            counted=amounts.counted.widened(ROUNDING),
+            exempt=amounts.exempt.widened(ROUNDING),
         )
 
     def _paths(self, session: _Session) -> Iterable[list[_Request]]:
@@ -193,9 +204,10 @@ class _Rules:
             return silence
         taken_over = _Amounts()
         if self.successor is not None:
-            certain = self._of_kind(last.stamp.title_id, reach.at_most(CHARGED_BY_A_TAKEOVER))
+            certain = reach.at_most(CHARGED_BY_A_TAKEOVER)
             doubt = self._doubt_of(last.stamp.title_id, reach.beyond(CHARGED_BY_A_TAKEOVER))
-            taken_over = certain + doubt
+            taken_over = self._of_kind(last.stamp.title_id, certain) + doubt
+            taken_over.takeovers = certain
         return taken_over.or_else(silence) if gap.high >= silent_after else taken_over
 
     def _of_kind(self, title_id: UUID | None, amount: Interval) -> _Amounts:

@@ -6,7 +6,7 @@ from datetime import timedelta
 from uuid import UUID
 
 from watchkeeper.simulate.bounds import Expectation
-from watchkeeper.simulate.interval import Interval
+from watchkeeper.simulate.interval import NOTHING, Interval
 
 _ZERO = timedelta(0)
 
@@ -97,10 +97,20 @@ class Summary:
         return max((abs(verdict.beyond) for verdict in self.verdicts), default=_ZERO)
 
     @property
-    def widest_bounds(self) -> timedelta:
-        """How much the widest bounds leave open."""
-        widths = (verdict.allowed.high - verdict.allowed.low for verdict in self.verdicts)
-        return max(widths, default=_ZERO)
+    def takeovers(self) -> Interval:
+        """What takeovers charged, watched or not."""
+        return sum((verdict.expected.takeovers for verdict in self.verdicts), NOTHING)
+
+    @property
+    def never_reported(self) -> timedelta:
+        """What was watched and no session could be charged for: the tails of players that crashed
+        or lost their stream, at least so much."""
+        return self.watched + self.takeovers.low - self.charged
+
+    @property
+    def widths(self) -> list[timedelta]:
+        """How much the bounds of each child leave open, the narrowest first."""
+        return sorted(verdict.allowed.high - verdict.allowed.low for verdict in self.verdicts)
 
     def worst(self, at_most: int) -> list[Verdict]:
         """Those furthest outside, then those with the largest difference."""

@@ -10,7 +10,7 @@ NAME = "long_transactions"
 LONGEST = timedelta(minutes=2)
 
 
-async def check_transactions(subject: Subject) -> Finding:
+async def check_long_transactions(subject: Subject) -> Finding:
     """Warning for transactions that began more than two minutes ago. Cost: 2 statements."""
     rows = await subject.read("long_transactions", before=subject.now - LONGEST, at_most=EXAMPLES)
     if not rows:

@@ -10,7 +10,7 @@ NAME = "time_zones"
 _MONTHS_AHEAD = 12
 
 
-async def check_zones(subject: Subject) -> Finding:
+async def check_time_zones(subject: Subject) -> Finding:
     """Compares the offsets of the coming twelve months, for every zone that a household has.
 
     Days are drawn by Python. A zone that it doesn't know stops a family's heartbeats: fault. A
