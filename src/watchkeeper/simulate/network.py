@@ -18,6 +18,8 @@ from watchkeeper.simulate.evidence import Arrival, Delivery, Evidence, RequestKe
 _HEARTBEAT = "/viewing-time/heartbeat"
 _HANGS = 0.3
 _LONGEST_HANG_SECONDS = 60.0
+# Longer than any player waits: a service that answers later is taken for one that doesn't.
+_ANSWER_SECONDS = 30.0
 _LATE_SECONDS = (0.2, 8.0)
 _REPEATED_AFTER_SECONDS = (0.05, 6.0)
 
@@ -154,16 +156,17 @@ class UnreliableNetwork(httpx.AsyncBaseTransport):
     async def _deliver(self, request: httpx.Request, key: RequestKey) -> httpx.Response:
         sent_at = self._now()
         try:
-            response = await self._service.handle_async_request(request)
-            await response.aread()
+            async with asyncio.timeout(_ANSWER_SECONDS):
+                response = await self._service.handle_async_request(request)
+                await response.aread()
         except httpx.ConnectError:
             # Nobody listened: it is certain that nothing arrived.
             self._traffic.statuses["nobody listened"] += 1
             raise
-        except httpx.TransportError:
+        except (httpx.TransportError, TimeoutError) as error:
             self._note(key, Arrival.UNKNOWN, sent_at)
             self._traffic.statuses["broken off"] += 1
-            raise
+            raise httpx.ReadError("no answer came", request=request) from error
         self._note(key, _arrival(response, key.seq), sent_at)
         self._traffic.statuses[str(response.status_code)] += 1
         return response
