@@ -29,6 +29,7 @@ BEFORE_A_RESTART = 60.0
 _SHORTEST_SECONDS = 0.3
 _LONGEST_PAUSE_SECONDS = 120.0
 _TOLD_WITHIN = timedelta(seconds=6)
+_LAST_ANSWERS_WITHIN = timedelta(seconds=60)
 DEVICES = (("tv", DeviceType.TV), ("tablet", DeviceType.TABLET), ("phone", DeviceType.MOBILE))
 
 
@@ -97,7 +98,7 @@ class ChildsDay:
         self._around.network.weather.is_fair = True
         await asyncio.gather(*(player.leave() for player in self._present))
         self._present.clear()
-        await self._around.network.settled()
+        await self._around.network.give_up(_LAST_ANSWERS_WITHIN)
 
     async def _go_on(self) -> None:
         # Not everybody sits down at the same moment.
@@ -158,12 +159,13 @@ class ChildsDay:
         await self._sit_down(self._chance.choice(others))
         await self._for(BUFFERING)
         await loser.is_told_to_stop(_TOLD_WITHIN)
-        self._present.remove(loser)
-        await loser.leave()
+        await self._leave(loser)
 
     async def _crash(self) -> None:
         """The player is gone without a word, and most often started again."""
-        await self._present.pop().crash()
+        player = self._player
+        await player.crash()
+        self._present.remove(player)
         await self._for(BEFORE_A_RESTART)
         if self._chance.random() < 0.7:
             await self._sit_down(self._device)
@@ -171,8 +173,13 @@ class ChildsDay:
             await self._for(BETWEEN_SITTINGS)
 
     async def _end_sitting(self) -> None:
-        await self._present.pop().leave()
+        await self._leave(self._player)
         await self._for(BETWEEN_SITTINGS)
+
+    async def _leave(self, player: SimulatedPlayer) -> None:
+        # Present until it is gone: the day may be over before it is.
+        await player.leave()
+        self._present.remove(player)
 
     async def _lose_network_for_short(self) -> None:
         """Shorter than the grace: the player plays on, and nothing is lost."""

@@ -54,7 +54,10 @@ class Stamp:
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """One time that a request reached the service, on the simulator's own clock."""
+    """One time that a request reached the service, on the simulator's own clock.
+
+    The service took it between the two instants, if it did.
+    """
 
     arrival: Arrival
     sent_at: timedelta

@@ -18,8 +18,8 @@ from watchkeeper.simulate.evidence import Arrival, Delivery, Evidence, RequestKe
 _HEARTBEAT = "/viewing-time/heartbeat"
 _HANGS = 0.3
 _LONGEST_HANG_SECONDS = 60.0
-# Longer than any player waits: a service that answers later is taken for one that doesn't.
-_ANSWER_SECONDS = 30.0
+# The longest that one of the service's statements may run.
+_WORKED_ON = timedelta(seconds=30)
 _LATE_SECONDS = (0.2, 8.0)
 _REPEATED_AFTER_SECONDS = (0.05, 6.0)
 
@@ -113,6 +113,16 @@ class UnreliableNetwork(httpx.AsyncBaseTransport):
         while self._under_way:
             await asyncio.wait(set(self._under_way))
 
+    async def give_up(self, within: timedelta) -> None:
+        """Wait so long at most, and no longer for a service that doesn't answer."""
+        try:
+            async with asyncio.timeout(within.total_seconds()):
+                await self.settled()
+        except TimeoutError:
+            for delivery in self._under_way:
+                delivery.cancel()
+            await self.settled()
+
     def _key_of(self, request: httpx.Request) -> RequestKey | None:
         path = request.url.path
         if not path.endswith((_HEARTBEAT, "/end")):
@@ -156,23 +166,30 @@ class UnreliableNetwork(httpx.AsyncBaseTransport):
     async def _deliver(self, request: httpx.Request, key: RequestKey) -> httpx.Response:
         sent_at = self._now()
         try:
-            async with asyncio.timeout(_ANSWER_SECONDS):
-                response = await self._service.handle_async_request(request)
-                await response.aread()
+            response = await self._service.handle_async_request(request)
+            await response.aread()
         except httpx.ConnectError:
             # Nobody listened: it is certain that nothing arrived.
             self._traffic.statuses["nobody listened"] += 1
             raise
-        except (httpx.TransportError, TimeoutError) as error:
-            self._note(key, Arrival.UNKNOWN, sent_at)
+        except (httpx.TransportError, asyncio.CancelledError):
+            # What arrived whole may still be worked on by a service that wasn't killed.
+            self._note(key, Arrival.UNKNOWN, sent_at, later=_WORKED_ON)
             self._traffic.statuses["broken off"] += 1
-            raise httpx.ReadError("no answer came", request=request) from error
+            raise
         self._note(key, _arrival(response, key.seq), sent_at)
         self._traffic.statuses[str(response.status_code)] += 1
         return response
 
-    def _note(self, key: RequestKey, arrival: Arrival, sent_at: timedelta) -> None:
-        self._evidence.deliveries[key].append(Delivery(arrival, sent_at, self._now()))
+    def _note(
+        self,
+        key: RequestKey,
+        arrival: Arrival,
+        sent_at: timedelta,
+        *,
+        later: timedelta = timedelta(0),
+    ) -> None:
+        self._evidence.deliveries[key].append(Delivery(arrival, sent_at, self._now() + later))
 
     def _now(self) -> timedelta:
         return timedelta(seconds=self._clock.monotonic())

@@ -20,7 +20,6 @@ from watchkeeper.simulate.households import SimulatedChild, SimulatedTitles
 from watchkeeper.simulate.judgement import Charges, Summary, Verdict
 from watchkeeper.simulate.network import Traffic, UnreliableNetwork, Weather
 
-_CONNECTIONS = 100
 _BALANCES_AT_ONCE = 10
 _TELL_EVERY_SECONDS = 0.5
 
@@ -61,10 +60,10 @@ class Simulation:
     _service: httpx.AsyncHTTPTransport | None = None
 
     async def __aenter__(self) -> Self:
+        # A connection for each child, as in life: none waits for another one's answer.
+        each = len(self.children)
         self._service = httpx.AsyncHTTPTransport(
-            limits=httpx.Limits(
-                max_connections=_CONNECTIONS, max_keepalive_connections=_CONNECTIONS
-            )
+            limits=httpx.Limits(max_connections=2 * each, max_keepalive_connections=each)
         )
         for number, child in enumerate(self.children):
             self._lives.append(self._born(child, self._service, number))

@@ -27,6 +27,7 @@ class WitnessedSession(PlayerSession):
         self.stopwatch = Stopwatch()
         self._evidence = evidence
         self._sessions = sessions
+        self._is_gone = False
 
     def advance(self, now: timedelta) -> Outcome:
         """As the client does, and turn the picture to what the outcome allows."""
@@ -48,9 +49,11 @@ class WitnessedSession(PlayerSession):
         return request
 
     def leave(self, now: timedelta) -> None:
-        """The player is gone, with or without a word."""
+        """The player is gone, with or without a word; a second time changes nothing."""
         self.stopwatch.turn_to(PlayState.ENDED, now)
-        self._evidence.watched += self.stopwatch.watched
+        if not self._is_gone:
+            self._evidence.watched += self.stopwatch.watched
+        self._is_gone = True
 
     def _stamp(self, request: Request) -> tuple[Stamp, int]:
         watched, is_playing = self.stopwatch.watched, self.stopwatch.is_playing
