@@ -160,7 +160,7 @@ LEFT JOIN viewing.days d ON d.household_id = s.household_id AND d.profile_id = s
 WHERE s.household_id > :after AND s.household_id <= :until
   AND (d.starts_at IS NULL OR s.starts_at < d.starts_at OR s.ends_at > d.ends_at
        OR s.credited_ms < 0
-       OR s.credited_ms > 1000 * extract(epoch FROM s.ends_at - s.starts_at))
+       OR s.ends_at - s.starts_at < s.credited_ms * interval '1 millisecond')
 ORDER BY s.household_id, s.session_id, s.ordinal
 LIMIT :at_most
 
