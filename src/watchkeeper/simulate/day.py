@@ -26,6 +26,9 @@ PAUSE = 90.0
 BUFFERING = 20.0
 BETWEEN_SITTINGS = 300.0
 BEFORE_A_RESTART = 60.0
+# Real seconds: longer than the 30 that a takeover charges, so that doubt arises at any speed.
+LONG_ABSENCE_SECONDS = (32.0, 60.0)
+_LONG_ABSENCES = 0.15
 _SHORTEST_SECONDS = 0.3
 _LONGEST_PAUSE_SECONDS = 120.0
 _TOLD_WITHIN = timedelta(seconds=6)
@@ -166,6 +169,8 @@ class ChildsDay:
         player = self._player
         await player.crash()
         self._present.remove(player)
+        if self._chance.random() < _LONG_ABSENCES:
+            await self._clock.sleep(self._chance.uniform(*LONG_ABSENCE_SECONDS))
         await self._for(BEFORE_A_RESTART)
         if self._chance.random() < 0.7:
             await self._sit_down(self._device)
