@@ -9,7 +9,10 @@ import pytest
 from tests.cli.commands import run
 from watchkeeper import __version__
 
-COMMANDS = ("serve", "worker", "migrate", "demo", "tokens", "users create", "users reset-password")
+COMMANDS = (
+    *("serve", "worker", "migrate", "demo", "tokens", "users create", "users reset-password"),
+    *("doctor", "simulate"),
+)
 
 
 async def test_the_version() -> None:
@@ -20,7 +23,7 @@ async def test_the_version() -> None:
 async def test_help_lists_every_command() -> None:
     ended = await run("--help")
     assert ended.status == 0
-    for command in ("serve", "worker", "migrate", "demo", "tokens", "users", "bridge"):
+    for command in (*COMMANDS[:5], "users", "bridge", "doctor", "simulate"):
         assert f"\n  {command} " in ended.out
     # Whole sentences: nothing was cut to fit.
     assert "..." not in ended.out.split("Commands:")[1]
@@ -45,6 +48,9 @@ async def test_every_command_explains_itself(command: str) -> None:
         "users create --role admin",
         "users create a@example.com --role admin --password secret",
         "bridge vlc",
+        "simulate --viewers 0",
+        "simulate --minutes 600",
+        "simulate --tidy sometimes",
     ],
 )
 async def test_wrong_use_is_status_2(line: str) -> None:
@@ -69,7 +75,7 @@ def test_help_and_errors_need_none_of_the_heavy_parts() -> None:
     assert done.stdout.endswith("imported: []\n"), done.stdout
 
 
-@pytest.mark.parametrize("command", ["serve", "migrate", "demo", "tokens --viewers 1"])
+@pytest.mark.parametrize("command", ["serve", "migrate", "demo", "tokens --viewers 1", "doctor"])
 async def test_bad_settings_are_one_line_each(command: str, tmp_path: Path) -> None:
     ended = await run(
         *command.split(),
@@ -98,7 +104,7 @@ async def test_a_database_url_that_is_none_is_a_fault() -> None:
     assert "secret" not in ended.err
 
 
-@pytest.mark.parametrize("command", ["serve --port 0", "migrate", "demo"])
+@pytest.mark.parametrize("command", ["serve --port 0", "migrate", "demo", "doctor"])
 async def test_a_database_that_doesnt_answer_is_one_line(command: str, tmp_path: Path) -> None:
     ended = await run(
         *command.split(),

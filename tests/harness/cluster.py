@@ -46,10 +46,17 @@ class Cluster:
         await self.server.stop()
 
     @asynccontextmanager
-    async def database(self, *, migrated: bool = True) -> AsyncIterator[str]:
-        """The URL of a fresh database, dropped afterwards."""
+    async def database(
+        self, *, migrated: bool = True, like: str | None = None
+    ) -> AsyncIterator[str]:
+        """The URL of a fresh database, dropped afterwards.
+
+        `like` is the URL of one that is copied with what is in it; nobody may be connected to it.
+        """
         name = f"test_{next(_numbers)}"
         template = self.TEMPLATE if migrated else "template0"
+        if like is not None:
+            template = urlsplit(like).path.removeprefix("/")
         await self._admin(f"CREATE DATABASE {name} OWNER watchkeeper TEMPLATE {template}")
         try:
             yield with_database(self.dsn, name)

@@ -34,8 +34,11 @@ _INSERT_HOUSEHOLDS = text(
         ) AS m (household_id, user_id, sign_in_id)
     ),
     households AS (
-        INSERT INTO accounts.households (household_id, name, timezone, is_load_test, created_at)
-        SELECT household_id, 'Load test', 'UTC', true, CAST(:now AS timestamptz) FROM made
+        INSERT INTO accounts.households
+            (household_id, name, timezone, reset_hour, is_load_test, created_at)
+        SELECT household_id, CAST(:name AS text), 'UTC', CAST(:reset_hour AS smallint), true,
+               CAST(:now AS timestamptz)
+        FROM made
     ),
     users AS (
         INSERT INTO accounts.users
@@ -60,8 +63,28 @@ _INSERT_CHILDREN = text(
 )
 
 
+_LIST_HOUSEHOLDS = text(
+    "SELECT household_id FROM accounts.households WHERE is_load_test AND name = :name"
+)
+_DELETE_HOUSEHOLDS = text(
+    """
+    WITH gone AS (
+        DELETE FROM accounts.households
+        WHERE household_id = ANY (CAST(:households AS uuid[])) AND is_load_test
+        RETURNING household_id
+    )
+    DELETE FROM accounts.users AS u USING gone WHERE u.household_id = gone.household_id
+    """
+)
+
+
 async def insert_load_test_households(
-    unit: UnitOfWork, made: Sequence[LoadTestHousehold], now: datetime
+    unit: UnitOfWork,
+    made: Sequence[LoadTestHousehold],
+    now: datetime,
+    *,
+    name: str = "Load test",
+    reset_hour: int = 6,
 ) -> None:
     """Store households with all that belongs to them. Two statements for any number."""
     await unit.execute(
@@ -70,6 +93,8 @@ async def insert_load_test_households(
             "households": [one.household_id for one in made],
             "users": [one.user_id for one in made],
             "sign_ins": [one.sign_in_id for one in made],
+            "name": name,
+            "reset_hour": reset_hour,
             "now": now,
         },
     )
@@ -81,3 +106,17 @@ async def insert_load_test_households(
             "now": now,
         },
     )
+
+
+async def list_load_test_households(unit: UnitOfWork, name: str) -> list[UUID]:
+    """The households of this name that are marked as made for load tests. One statement."""
+    rows = await unit.execute(_LIST_HOUSEHOLDS, {"name": name})
+    return list(rows.scalars())
+
+
+async def delete_load_test_households(unit: UnitOfWork, household_ids: Sequence[UUID]) -> None:
+    """Remove households with all that belongs to them in accounts, if they are marked.
+
+    One statement for any number.
+    """
+    await unit.execute(_DELETE_HOUSEHOLDS, {"households": list(household_ids)})

@@ -73,6 +73,14 @@ class StaffRole(StrEnum):
     AGENT = "agent"
 
 
+class Tidy(StrEnum):
+    """When a simulation's households are removed."""
+
+    AFTER = "after"
+    NEVER = "never"
+    ONLY = "only"
+
+
 def _print_version(is_wanted: bool) -> None:
     if is_wanted:
         typer.echo(f"watchkeeper {__version__}")
@@ -219,3 +227,65 @@ def reset_password(
     from watchkeeper.cli.users import reset
 
     reset(data_dir, email, password_stdin=password_stdin, as_json=as_json)
+
+
+@app.command()
+def doctor(data_dir: DataDir = None, as_json: AsJson = False) -> None:
+    """Look for what is wrong, and say what to do.
+
+    Checks schema, sums of viewing time, grants, open sessions, indexes, privileges, connections,
+    disk, clock, time zones and secrets. Changes nothing. Ends with 1 when there are faults;
+    warnings alone end with 0.
+    """
+    from watchkeeper.cli.doctor import doctor as run
+
+    run(data_dir, as_json=as_json)
+
+
+@app.command()
+def simulate(
+    viewers: Annotated[int, typer.Option(min=1, max=5_000, help="How many children play.")] = 200,
+    minutes: Annotated[
+        float, typer.Option(min=0.05, max=60, help="How long they play, in real minutes.")
+    ] = 3,
+    speed: Annotated[
+        float,
+        typer.Option(min=0.1, max=200, help="How much denser than in life things happen."),
+    ] = 20,
+    url: Annotated[str, typer.Option(help="The running service.")] = "http://127.0.0.1:8000",
+    seed: Annotated[
+        int | None,
+        typer.Option(help="Repeats what a run with this number did.", show_default=False),
+    ] = None,
+    tidy: Annotated[
+        Tidy,
+        typer.Option(
+            help="Remove the simulated households after the run, or never, or only do that: for "
+            "those that earlier runs left."
+        ),
+    ] = Tidy.AFTER,
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """Play household days against a running service.
+
+    Compares what was charged with what was watched. Adds households of its own, marked as load
+    tests, and removes them afterwards; no other is touched. Their players start, pause, change
+    titles and devices, crash and lose the network;
+    heartbeats are lost, repeated and late. Time can't be hurried: each second that is charged is
+    a second that passed. Instead happenings are denser: 3 minutes at speed 20 hold those of an
+    hour. So pauses beyond 300 s, limits that run out and sessions that fall silent don't occur.
+    Ctrl-C ends it early, and it says what it has. Ends with 1 when a child was charged more or
+    less than the rules say.
+    """
+    from datetime import timedelta
+
+    from watchkeeper.cli.simulate import Options, remove_leftovers
+    from watchkeeper.cli.simulate import simulate as run
+
+    if tidy is Tidy.ONLY:
+        remove_leftovers(data_dir)
+        return
+    lasting, is_kept = timedelta(minutes=minutes), tidy is Tidy.NEVER
+    options = Options(url.rstrip("/"), viewers, lasting, speed, seed, is_kept)
+    run(data_dir, options, as_json=as_json)

@@ -1,7 +1,6 @@
 """Drives a PlayerSession: sends what is due, one request at a time, and wakes up when it must."""
 
 import asyncio
-import contextlib
 from collections.abc import Callable, Coroutine
 from datetime import timedelta
 from typing import Any, Protocol
@@ -159,12 +158,15 @@ class HeartbeatLoop:
         await _first_of(*waits, keep=self._exchange)
 
     async def _cancel_exchange(self) -> None:
-        if self._exchange is None:
+        """Give up the exchange; being cancelled meanwhile isn't taken for the exchange's end."""
+        exchange, self._exchange = self._exchange, None
+        if exchange is None:
             return
-        self._exchange.cancel()
-        with contextlib.suppress(asyncio.CancelledError, ClientError):
-            await self._exchange
-        self._exchange = None
+        exchange.cancel()
+        await asyncio.wait([exchange])
+        if not exchange.cancelled():
+            # It failed in the same moment, which is as good.
+            exchange.exception()
 
     def _wake(self) -> None:
         self._something_happened.set()

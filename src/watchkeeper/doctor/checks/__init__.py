@@ -1,0 +1,1 @@
+"""The checks of everything that isn't rows, one a module; `examine` lists them."""
