@@ -25,6 +25,8 @@ BODIES: dict[str, dict[str, Any]] = {
         "device_id": "new-{number}",
         "device_type": "tablet",
     },
+    "POST /households/invitations": {"email": "asked{number}@example.com"},
+    "POST /households/invitations/accept": {"code": "{invitation_code}", "password": PASSWORD},
     "POST /parental-controls/pin": {"new_pin": PIN, "current_pin": PIN},
     "POST /parental-controls/pin/verify": {"pin": PIN},
     "POST /parental-controls/pin/reset": {"password": PASSWORD, "new_pin": PIN},

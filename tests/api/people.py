@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 from tests.accounts.steps import query, sign_in, staff_token
-from tests.harness.family import API, Family, Player, bearer
+from tests.harness.family import API, PASSWORD, Family, Player, bearer
 from tests.harness.service import Service, quick_settings
 from watchkeeper.core.auth import Role, UserPrincipal
 from watchkeeper.core.config import SecuritySettings
@@ -142,12 +142,28 @@ class People:
             case "session":
                 self.tablet.session_id = None
                 return (await self.tablet.beat())["session_id"]
+            case "invitation":
+                return (await self._invite(number))["id"]
+            case "invitation_code":
+                return (await self._invite(number))["code"]
+            case "spare_guardian":
+                body = {"code": (await self._invite(number))["code"], "password": PASSWORD}
+                joined = await family.call("POST", "/households/invitations/accept", json=body)
+                return joined["user"]["id"]
             case "own_title":
                 ref = {"source": "home", "id": f"clip-{number}", "name": f"Clip {number}"}
                 await family.player(self.child).beat(title_ref=ref)
                 found = await family.call("GET", "/titles", params={"query": ref["name"]})
                 return found["titles"][0]["id"]
         raise LookupError(thing)
+
+    async def _invite(self, number: int) -> Any:
+        """Invite somebody, after making room: neither bound is what is tested here."""
+        await query(self.service, "DELETE FROM accounts.users WHERE email LIKE 'invited%'")
+        await query(self.service, "DELETE FROM accounts.invitations")
+        await query(self.service, "DELETE FROM accounts.rate_limits WHERE subject LIKE 'invite:%'")
+        body = {"email": f"invited{number}@example.com"}
+        return await self.family.call("POST", "/households/invitations", json=body)
 
     async def state(self, household_id: str) -> dict[str, str]:
         """A digest of every row of a household by table, without counters of limits."""

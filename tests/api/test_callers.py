@@ -49,6 +49,12 @@ POST   /api/v1/devices/pairing-codes              201  pin  403  404  403  403  
 POST   /api/v1/devices/pair                       201  201  201  201  201  201  201  201
 GET    /api/v1/devices                            200  200  403  200  403  403  403  401
 DELETE /api/v1/devices/{spare_device}             204  pin  403  404  403  403  403  401
+GET    /api/v1/households/guardians               200  200  403  200  403  403  403  401
+DELETE {guardians}/{spare_guardian}               204  pin  403  404  403  403  403  401
+POST   /api/v1/households/invitations             201  pin  403  201  403  403  403  401
+POST   {accept}                                   201  201  201  201  201  201  201  201
+DELETE {invitations}/{invitation}                 204  pin  403  404  403  403  403  401
+GET    /api/v1/households/audit                   200  pin  403  200  403  403  403  401
 POST   {pin}                                      200  200  403  200  403  403  403  401
 POST   {pin}/verify                               200  200  403  200  403  403  403  401
 POST   {pin}/lock                                 200  200  403  200  403  403  403  401
@@ -76,6 +82,9 @@ GET    /api/v1/admin/metrics                      403  403  403  403  403  403  
 SHORT = {
     "{pin}": "/api/v1/parental-controls/pin",
     "{profile}": "/api/v1/parental-controls/profiles/{child}",
+    "{guardians}": "/api/v1/households/guardians",
+    "{accept}": "/api/v1/households/invitations/accept",
+    "{invitations}": "/api/v1/households/invitations",
     "{eligible}": "/api/v1/viewing-time/playback-eligible",
     "{override}": "/api/v1/parental-controls/titles",
     "{weekly_csv}": "/api/v1/parental-controls/weekly-report.csv",

@@ -57,7 +57,10 @@ DIRECTORY_TABLES = frozenset(
         "accounts.sign_ins",
         "accounts.refresh_tokens",
         "accounts.pairing_codes",
+        "accounts.invitations",
         "accounts.rate_limits",
+        # Belongs to nobody: it is kept when a household is gone.
+        "accounts.deletion_receipts",
     }
 )
 

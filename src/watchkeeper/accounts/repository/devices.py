@@ -16,11 +16,12 @@ from watchkeeper.core.database import UnitOfWork
 
 @dataclass(frozen=True, slots=True)
 class OpenCode:
-    """What an open pairing code stands for."""
+    """What an open pairing code stands for, and the guardian who made it."""
 
     household_id: UUID
     profile_id: UUID
     device_name: str | None
+    created_by: UUID
 
 
 def _device(row: Any) -> Device:
@@ -113,6 +114,7 @@ async def store_pairing(unit: UnitOfWork, device: Device) -> Device:
         "device_type": device.device_type,
         "name": device.name,
         "profile_id": device.profile_id,
+        "last_profile_id": device.profile_id,
         "pairing_id": device.pairing_id,
         "paired_at": device.paired_at,
         "last_seen_at": device.last_seen_at,
@@ -161,7 +163,6 @@ async def insert_code(
     code_hash: bytes,
     code: OpenCode,
     *,
-    created_by: UUID,
     tries_left: int,
     expires_at: datetime,
 ) -> bool:
@@ -173,7 +174,7 @@ async def insert_code(
             household_id=code.household_id,
             profile_id=code.profile_id,
             device_name=code.device_name,
-            created_by=created_by,
+            created_by=code.created_by,
             tries_left=tries_left,
             expires_at=expires_at,
         )
@@ -199,10 +200,13 @@ async def try_code(unit: UnitOfWork, code_hash: bytes, now: datetime) -> OpenCod
                 pairing_codes.c.household_id,
                 pairing_codes.c.profile_id,
                 pairing_codes.c.device_name,
+                pairing_codes.c.created_by,
             )
         )
     ).one_or_none()
-    return OpenCode(row.household_id, row.profile_id, row.device_name) if row else None
+    if row is None:
+        return None
+    return OpenCode(row.household_id, row.profile_id, row.device_name, row.created_by)
 
 
 async def use_code(unit: UnitOfWork, code_hash: bytes, now: datetime) -> None:
@@ -218,5 +222,14 @@ async def delete_codes_of_profile(unit: UnitOfWork, household_id: UUID, profile_
         delete(pairing_codes).where(
             pairing_codes.c.household_id == household_id,
             pairing_codes.c.profile_id == profile_id,
+        )
+    )
+
+
+async def delete_codes_of_user(unit: UnitOfWork, household_id: UUID, user_id: UUID) -> None:
+    """Withdraw the codes that a guardian made."""
+    await unit.execute(
+        delete(pairing_codes).where(
+            pairing_codes.c.household_id == household_id, pairing_codes.c.created_by == user_id
         )
     )

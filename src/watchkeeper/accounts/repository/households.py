@@ -1,16 +1,12 @@
-"""Households, their time settings, and the audit trail."""
+"""Households and their time settings."""
 
-from datetime import datetime
-from typing import Any
 from uuid import UUID
 
-import structlog
 from sqlalchemy import insert, select, update
 
-from watchkeeper.accounts.models import audit, households
+from watchkeeper.accounts.models import households
 from watchkeeper.accounts.types import Household, HouseholdTime
 from watchkeeper.core.database import UnitOfWork
-from watchkeeper.core.ids import new_id
 
 
 async def insert_household(unit: UnitOfWork, household: Household) -> None:
@@ -56,32 +52,5 @@ async def store_time(unit: UnitOfWork, household_id: UUID, time: HouseholdTime) 
             timezone=time.timezone,
             reset_hour=time.reset_hour,
             weekend_days=list(time.weekend_days),
-        )
-    )
-
-
-async def append_audit(
-    unit: UnitOfWork,
-    household_id: UUID,
-    *,
-    at: datetime,
-    actor: str,
-    action: str,
-    subject: str,
-    before: dict[str, Any] | None = None,
-    after: dict[str, Any] | None = None,
-) -> None:
-    """Add one line to a household's audit trail; the request id is the current request's."""
-    await unit.execute(
-        insert(audit).values(
-            household_id=household_id,
-            id=new_id(),
-            at=at,
-            actor=actor,
-            action=action,
-            subject=subject,
-            before=before,
-            after=after,
-            request_id=structlog.contextvars.get_contextvars().get("request_id"),
         )
     )

@@ -1,7 +1,7 @@
 """The routes of accounts, mounted under ``/api/v1``."""
 
-from watchkeeper.accounts.router import auth, devices, pin, profiles
+from watchkeeper.accounts.router import auth, devices, households, pin, profiles
 
-routers = (auth.router, profiles.router, devices.router, pin.router)
+routers = (auth.router, profiles.router, devices.router, pin.router, households.router)
 
 __all__ = ["routers"]
