@@ -9,7 +9,7 @@ from fastapi import FastAPI
 
 from watchkeeper import __version__
 from watchkeeper.accounts import jobs as account_jobs
-from watchkeeper.accounts.events import ProfileChanged, ProfileCreated, ProfileDeleted
+from watchkeeper.accounts.events import ProfileChanged, ProfileCreated
 from watchkeeper.accounts.router import routers as account_routers
 from watchkeeper.accounts.service import Accounts
 from watchkeeper.admin.router import router as admin_router
@@ -33,6 +33,7 @@ from watchkeeper.core.problem_documents import (
 )
 from watchkeeper.core.realtime import Listener
 from watchkeeper.core.secrets import Secrets
+from watchkeeper.privacy.subscribers import follow_deletions
 from watchkeeper.settings import Settings
 from watchkeeper.viewing import jobs as viewing_jobs
 from watchkeeper.viewing.heartbeat_rate import HeartbeatRate
@@ -42,11 +43,7 @@ from watchkeeper.viewing.router import router as viewing_router
 from watchkeeper.viewing.service import Viewing
 from watchkeeper.viewing.service.history import History
 from watchkeeper.viewing.service.weekly_report import WeeklyReports
-from watchkeeper.viewing.subscribers import (
-    delete_viewing_account,
-    follow_profile,
-    open_viewing_account,
-)
+from watchkeeper.viewing.subscribers import follow_profile, open_viewing_account
 from watchkeeper.viewing.title_router import router as title_router
 
 log = structlog.get_logger(__name__)
@@ -139,7 +136,7 @@ def _add_domains(
     app.state.weekly_reports = WeeklyReports(floor)
     subscriptions.on(ProfileCreated, open_viewing_account)
     subscriptions.on(ProfileChanged, follow_profile)
-    subscriptions.on(ProfileDeleted, delete_viewing_account)
+    follow_deletions(subscriptions)
     app.state.catalogue = Catalogue(floor)
     routers = (
         *account_routers,

@@ -79,7 +79,7 @@ async def test_each_act_leaves_a_line(service: Service, family: Family) -> None:
         ("guardian.joined", "guardian", "user"),
         ("guardian.removed", "guardian", "user"),
         ("device.removed", "guardian", "device"),
-        ("profile.deleted", "guardian", "profile"),
+        ("profile.deleted", "guardian", "receipt"),
     }
 
 

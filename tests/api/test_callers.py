@@ -44,7 +44,7 @@ POST   /api/v1/auth/password                      pw   pw   403  pw   pw   pw   
 GET    /api/v1/profiles                           200  200  403  200  403  403  403  401
 POST   /api/v1/profiles                           201  pin  403  201  403  403  403  401
 PATCH  /api/v1/profiles/{child}                   200  pin  403  404  403  403  403  401
-DELETE /api/v1/profiles/{spare_child}             204  pin  403  404  403  403  403  401
+DELETE /api/v1/profiles/{spare_child}             200  pin  403  404  403  403  403  401
 POST   /api/v1/devices/pairing-codes              201  pin  403  404  403  403  403  401
 POST   /api/v1/devices/pair                       201  201  201  201  201  201  201  201
 GET    /api/v1/devices                            200  200  403  200  403  403  403  401
@@ -54,6 +54,7 @@ DELETE {guardians}/{spare_guardian}               204  pin  403  404  403  403  
 POST   /api/v1/households/invitations             201  pin  403  201  403  403  403  401
 POST   {accept}                                   201  201  201  201  201  201  201  201
 DELETE {invitations}/{invitation}                 204  pin  403  404  403  403  403  401
+POST   /api/v1/households/deletion                pw   pin  403  pw   403  403  403  401
 GET    /api/v1/households/audit                   200  pin  403  200  403  403  403  401
 POST   {pin}                                      200  200  403  200  403  403  403  401
 POST   {pin}/verify                               200  200  403  200  403  403  403  401

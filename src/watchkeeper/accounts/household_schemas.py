@@ -6,10 +6,17 @@ from uuid import UUID
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
 from watchkeeper.accounts import rules
-from watchkeeper.accounts.schemas import Email, NewPassword
+from watchkeeper.accounts.schemas import Email, GivenPassword, NewPassword
 from watchkeeper.accounts.service.audit_trail import AuditPage
 from watchkeeper.accounts.service.guardians import HouseholdGuardians
-from watchkeeper.accounts.types import ActorKind, AuditEntry, Invitation, NewInvitation
+from watchkeeper.accounts.types import (
+    ActorKind,
+    AuditEntry,
+    Deleted,
+    Invitation,
+    NewInvitation,
+    Receipt,
+)
 from watchkeeper.core.schemas import Answer, Instant, Request
 
 
@@ -163,3 +170,27 @@ class AuditAnswer(Answer):
     @classmethod
     def of(cls, page: AuditPage, next_cursor: str | None) -> "AuditAnswer":
         return cls(entries=[AuditItem.of(entry) for entry in page.entries], next_cursor=next_cursor)
+
+
+class DeletionRequest(Request):
+    """The household is deleted by somebody who knows their password."""
+
+    password: GivenPassword
+
+
+class ReceiptAnswer(Answer):
+    """What was deleted and when, and how many rows by table; it holds nothing about anybody."""
+
+    id: UUID
+    kind: Deleted
+    deleted_at: Instant
+    rows_by_table: dict[str, int]
+
+    @classmethod
+    def of(cls, receipt: Receipt) -> "ReceiptAnswer":
+        return cls(
+            id=receipt.id,
+            kind=receipt.kind,
+            deleted_at=receipt.deleted_at,
+            rows_by_table=receipt.rows_by_table,
+        )

@@ -250,3 +250,20 @@ class AuditEntry:
     subject: AuditSubject
     before: dict[str, Any] | None
     after: dict[str, Any] | None
+
+
+class Deleted(StrEnum):
+    """What a receipt is for."""
+
+    PROFILE = "profile"
+    HOUSEHOLD = "household"
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """That something was deleted, when, and how many rows of which tables; nothing about whom."""
+
+    id: UUID
+    kind: Deleted
+    deleted_at: datetime
+    rows_by_table: dict[str, int]

@@ -15,10 +15,13 @@ JOIN accounts.pub_households h ON h.household_id = v.household_id
 -- name: load_viewers
 -- Locks the viewers in key order and reads their open sessions, the named session, the days that
 -- may still be credited, and the classification of titles; also whether the caller's credential
--- still holds. Parameters: parallel arrays, one element a heartbeat, and now.
+-- still holds, and whether the profile is still there now that its lock was waited for.
+-- Parameters: parallel arrays, one element a heartbeat, and now.
 -- Index: primary keys, sessions_open, sessions_by_start_key. Budget: one statement a batch.
 SELECT "position", credential, is_device_known, device_name, title_id, titles, days, sessions,
-       named
+       named,
+       viewing.has_viewer((CAST(:households AS uuid[]))["position"],
+                          (CAST(:profiles AS uuid[]))["position"]) AS is_there
 FROM viewing.load_viewers(
     CAST(:households AS uuid[]), CAST(:profiles AS uuid[]), CAST(:sessions AS uuid[]),
     CAST(:devices AS text[]), CAST(:start_keys AS text[]), CAST(:titles AS uuid[]),

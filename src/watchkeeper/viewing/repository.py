@@ -9,6 +9,7 @@ from uuid import UUID
 
 from watchkeeper.core.auth import DevicePrincipal, Principal, UserPrincipal
 from watchkeeper.core.database import UnitOfWork
+from watchkeeper.core.problems import NotFound
 from watchkeeper.core.queries import Queries
 from watchkeeper.viewing.records import (
     day_from_row,
@@ -78,6 +79,7 @@ class Loaded:
     is_device_known: bool
     device_name: str | None
     title_id: UUID | None
+    is_there: bool
 
 
 async def load_configurations(
@@ -168,6 +170,7 @@ def _loaded(question: Question, configuration: Configuration, row: Any) -> Loade
         is_device_known=row.is_device_known,
         device_name=row.device_name,
         title_id=row.title_id,
+        is_there=row.is_there,
     )
 
 
@@ -263,10 +266,13 @@ async def find_session_profile(
 
 
 async def lock_viewers(unit: UnitOfWork, household_id: UUID, profile_ids: Sequence[UUID]) -> None:
-    """Hold back heartbeats and other changes of these profiles until the transaction ends."""
-    await unit.execute(
-        QUERIES["lock_viewers"], {"household_id": household_id, "profiles": list(profile_ids)}
-    )
+    """Hold back heartbeats and other changes of these profiles until the transaction ends.
+
+    Raises `NotFound` when none of them is left: whoever waited for a deletion changes nothing.
+    """
+    parameters = {"household_id": household_id, "profiles": list(profile_ids)}
+    if not (await unit.execute(QUERIES["lock_viewers"], parameters)).all():
+        raise NotFound("We couldn't find that profile.")
 
 
 async def load_last_days(

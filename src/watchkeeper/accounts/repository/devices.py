@@ -1,5 +1,6 @@
 """Devices of a household, their pairings, and the codes that pair them."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -96,6 +97,47 @@ async def lock_devices_of_profile(
         .with_for_update()
     )
     return [_device(row) for row in rows]
+
+
+async def lock_devices_of_household(unit: UnitOfWork, household_id: UUID) -> list[Device]:
+    """All devices of a household, removed ones included."""
+    rows = await unit.execute(
+        select(devices)
+        .where(devices.c.household_id == household_id)
+        .order_by(devices.c.device_id)
+        .with_for_update()
+    )
+    return [_device(row) for row in rows]
+
+
+async def lock_devices_to_delete(
+    unit: UnitOfWork, household_id: UUID, profile_id: UUID, used_alone: Iterable[str]
+) -> list[Device]:
+    """The devices that go with a profile: those that were last paired with it, removed or not,
+    and the unpaired ones among `used_alone`, device ids on which only this profile played.
+    """
+    rows = await unit.execute(
+        select(devices)
+        .where(
+            devices.c.household_id == household_id,
+            (devices.c.last_profile_id == profile_id)
+            | (devices.c.last_profile_id.is_(None) & devices.c.device_id.in_(list(used_alone))),
+        )
+        .order_by(devices.c.device_id)
+        .with_for_update()
+    )
+    return [_device(row) for row in rows]
+
+
+async def claim_devices(
+    unit: UnitOfWork, household_id: UUID, profile_id: UUID, device_ids: Iterable[str]
+) -> None:
+    """Note that unpaired devices were one profile's, so that they go with it."""
+    await unit.execute(
+        update(devices)
+        .where(devices.c.household_id == household_id, devices.c.device_id.in_(list(device_ids)))
+        .values(last_profile_id=profile_id)
+    )
 
 
 async def count_paired_devices(unit: UnitOfWork, household_id: UUID) -> int:

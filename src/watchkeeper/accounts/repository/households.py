@@ -1,11 +1,11 @@
-"""Households and their time settings."""
+"""Households, their time settings, and receipts of deletions."""
 
 from uuid import UUID
 
 from sqlalchemy import insert, select, update
 
-from watchkeeper.accounts.models import households
-from watchkeeper.accounts.types import Household, HouseholdTime
+from watchkeeper.accounts.models import deletion_receipts, households
+from watchkeeper.accounts.types import Household, HouseholdTime, Receipt
 from watchkeeper.core.database import UnitOfWork
 
 
@@ -40,6 +40,31 @@ async def find_household(
         is_demo=row.is_demo,
         is_load_test=row.is_load_test,
         created_at=row.created_at,
+    )
+
+
+async def hold_household(unit: UnitOfWork, household_id: UUID) -> bool:
+    """Keep everybody out who changes or joins a household; False when there is none.
+
+    Who only refers to it may go on, and is waited for when its row is deleted.
+    """
+    query = (
+        select(households.c.household_id)
+        .where(households.c.household_id == household_id)
+        .with_for_update(key_share=True)
+    )
+    return (await unit.execute(query)).one_or_none() is not None
+
+
+async def insert_receipt(unit: UnitOfWork, receipt: Receipt) -> None:
+    """Store a receipt."""
+    await unit.execute(
+        insert(deletion_receipts).values(
+            id=receipt.id,
+            kind=receipt.kind,
+            deleted_at=receipt.deleted_at,
+            rows_by_table=receipt.rows_by_table,
+        )
     )
 
 

@@ -1,4 +1,4 @@
-"""`/households`: its guardians, invitations of others, and the trail of what was done to it."""
+"""`/households`: its guardians and invitations, the trail of what was done, its deletion."""
 
 from datetime import datetime
 from typing import Annotated
@@ -16,11 +16,14 @@ from watchkeeper.accounts.household_schemas import (
     AcceptRequest,
     AuditAnswer,
     AuditQuery,
+    DeletionRequest,
     GuardiansAnswer,
     InvitationAnswer,
     InvitationRequest,
+    ReceiptAnswer,
 )
 from watchkeeper.accounts.repository.audit_trail import AuditFilter
+from watchkeeper.accounts.router.refresh_cookie import clear_cookie
 from watchkeeper.accounts.router.signed_in import address_of, answer_with_tokens, client_of
 from watchkeeper.accounts.schemas import SignInAnswer
 from watchkeeper.core.pagination import read_cursor, write_cursor
@@ -84,6 +87,20 @@ async def withdraw_invitation(
 ) -> None:
     """Make an invitation's code worthless."""
     await accounts.guardians.withdraw(guardian, invitation_id, now)
+
+
+@router.post("/deletion")
+async def delete_household(
+    body: DeletionRequest,
+    response: Response,
+    guardian: ElevatedGuardian,
+    accounts: TheAccounts,
+    now: Now,
+) -> ReceiptAnswer:
+    """Delete the household and all that is kept about it, at once; everybody is signed out."""
+    receipt = await accounts.deletions.delete_household(guardian, body.password, now)
+    clear_cookie(response)
+    return ReceiptAnswer.of(receipt)
 
 
 @router.get("/audit")

@@ -2,6 +2,7 @@
 
 from watchkeeper.accounts.service.audit_trail import AuditTrail
 from watchkeeper.accounts.service.confirmation import Confirmation
+from watchkeeper.accounts.service.deletion import Deletions
 from watchkeeper.accounts.service.devices import Devices
 from watchkeeper.accounts.service.guardians import Guardians
 from watchkeeper.accounts.service.limits import CallLimits
@@ -29,6 +30,7 @@ class Accounts:
         self.guardians = Guardians(floor, hasher, limits, self.sign_ins)
         self.audit_trail = AuditTrail(floor)
         self.profiles = Profiles(floor)
+        self.deletions = Deletions(floor, limits, confirmation)
         self.devices = Devices(floor, limits)
         self.pin_checks = PinChecks(floor, hasher)
         self.pins = Pins(floor, hasher, self.pin_checks, confirmation)

@@ -139,10 +139,10 @@ class Devices:
             return WrongPairingCode()
         await rate_limits.give_call_back(unit, limits.wrong_codes_from_address, network)
         await rate_limits.give_call_back(unit, limits.wrong_codes_from_anywhere, "")
-        await households.find_household(unit, code.household_id, with_lock=True)
         profile = await profiles.find_profile(
             unit, code.household_id, code.profile_id, with_lock=True
         )
+        await households.find_household(unit, code.household_id, with_lock=True)
         if profile is None or not profile.is_child:
             return WrongPairingCode()
         before = await devices.lock_device_named(unit, code.household_id, wanted.device_id)

@@ -133,6 +133,8 @@ class Heartbeats:
             raise_for_credential(call.caller, loaded.credential)
         except Problem as problem:
             return problem
+        if not loaded.is_there:
+            return _profile_gone(call)
         heartbeat = replace(
             call.heartbeat,
             title_id=loaded.title_id or _new_title_id(call),
