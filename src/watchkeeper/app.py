@@ -33,6 +33,8 @@ from watchkeeper.core.problem_documents import (
 )
 from watchkeeper.core.realtime import Listener
 from watchkeeper.core.secrets import Secrets
+from watchkeeper.privacy.router import router as privacy_router
+from watchkeeper.privacy.service import Exports
 from watchkeeper.privacy.subscribers import follow_deletions
 from watchkeeper.settings import Settings
 from watchkeeper.viewing import jobs as viewing_jobs
@@ -72,6 +74,7 @@ def create_app(
             _start_jobs(app, floor, gate)
             yield
         finally:
+            app.state.exports.close()
             await floor.close()
 
     app = FastAPI(
@@ -138,6 +141,7 @@ def _add_domains(
     subscriptions.on(ProfileChanged, follow_profile)
     follow_deletions(subscriptions)
     app.state.catalogue = Catalogue(floor)
+    app.state.exports = Exports(floor)
     routers = (
         *account_routers,
         catalogue_router,
@@ -145,6 +149,7 @@ def _add_domains(
         parental_router,
         title_router,
         history_router,
+        privacy_router,
         admin_router,
     )
     for router in routers:

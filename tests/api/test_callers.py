@@ -54,6 +54,8 @@ DELETE {guardians}/{spare_guardian}               204  pin  403  404  403  403  
 POST   /api/v1/households/invitations             201  pin  403  201  403  403  403  401
 POST   {accept}                                   201  201  201  201  201  201  201  201
 DELETE {invitations}/{invitation}                 204  pin  403  404  403  403  403  401
+GET    /api/v1/households/export                  200  pin  403  200  403  403  403  401
+GET    /api/v1/profiles/{child}/export            200  pin  403  404  403  403  403  401
 POST   /api/v1/households/deletion                pw   pin  403  pw   403  403  403  401
 GET    /api/v1/households/audit                   200  pin  403  200  403  403  403  401
 POST   {pin}                                      200  200  403  200  403  403  403  401

@@ -11,6 +11,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstr
 
 from watchkeeper.core.problems import InvalidRequest
 from watchkeeper.core.schemas import Answer, Instant, minutes_of
+from watchkeeper.core.spreadsheets import harmless
 from watchkeeper.viewing.rules.report import DailyTotal, DateRange, HistoryDay, HistoryEntry
 from watchkeeper.viewing.rules.report import iso_week as dates_of_week
 from watchkeeper.viewing.service.history import HistoryAnswer
@@ -230,7 +231,7 @@ def report_as_csv(report: WeeklyReportResponse) -> str:
             writer.writerow(
                 (
                     child.profile_id,
-                    _harmless(child.profile_name),
+                    harmless(child.profile_name),
                     total.date,
                     total.counted_minutes,
                     total.educational_minutes,
@@ -238,9 +239,3 @@ def report_as_csv(report: WeeklyReportResponse) -> str:
                 )
             )
     return text.getvalue()
-
-
-def _harmless(text: str) -> str:
-    """Text that no spreadsheet takes for a formula, also not after leading spaces."""
-    first = text.lstrip()[:1]
-    return f"'{text}" if first in tuple("=+-@|%") or text[:1] in tuple("\t\r\n") else text
