@@ -33,6 +33,7 @@ from watchkeeper.core.problem_documents import (
 )
 from watchkeeper.core.realtime import Listener
 from watchkeeper.core.secrets import Secrets
+from watchkeeper.privacy import jobs as privacy_jobs
 from watchkeeper.privacy.router import router as privacy_router
 from watchkeeper.privacy.service import Exports
 from watchkeeper.privacy.subscribers import follow_deletions
@@ -168,6 +169,11 @@ def _start_jobs(app: FastAPI, floor: Floor, gate: health.SchemaGate) -> None:
             "expired rows",
             account_jobs.EVERY_SECONDS,
             lambda: account_jobs.forget_expired_rows(floor),
+        ),
+        (
+            "retention",
+            privacy_jobs.EVERY_SECONDS,
+            lambda: privacy_jobs.apply_retention(floor, app.state.settings.privacy),
         ),
     )
     for name, every_seconds, job in jobs:

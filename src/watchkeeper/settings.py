@@ -13,6 +13,7 @@ from watchkeeper.core.config import (
     DatabaseSettings,
     LoggingSettings,
     OffloadSettings,
+    PrivacySettings,
     SecuritySettings,
     ServerSettings,
 )
@@ -39,6 +40,7 @@ class Settings:
     security: SecuritySettings = field(default_factory=SecuritySettings)
     offload: OffloadSettings = field(default_factory=OffloadSettings)
     cache: CacheSettings = field(default_factory=CacheSettings)
+    privacy: PrivacySettings = field(default_factory=PrivacySettings)
     logging: LoggingSettings = field(default_factory=LoggingSettings)
 
 
@@ -48,6 +50,7 @@ CONCERNS: dict[str, type[Concern]] = {
     "security": SecuritySettings,
     "offload": OffloadSettings,
     "cache": CacheSettings,
+    "privacy": PrivacySettings,
     "logging": LoggingSettings,
 }
 

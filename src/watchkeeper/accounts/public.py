@@ -22,8 +22,10 @@ from watchkeeper.accounts.events import (
 from watchkeeper.accounts.passwords import Hasher
 from watchkeeper.accounts.problems import DeviceNoLongerPaired, NotAChild, PinRequired
 from watchkeeper.accounts.repository import households
+from watchkeeper.accounts.repository.audit_trail import count_old_audit, forget_audit
 from watchkeeper.accounts.repository.devices import list_device_names
 from watchkeeper.accounts.repository.expiry import forget_expired
+from watchkeeper.accounts.repository.households import list_household_ids
 from watchkeeper.accounts.repository.profiles import find_profile, list_profiles
 from watchkeeper.accounts.repository.users import find_user_by_email, has_demo_accounts, has_users
 from watchkeeper.accounts.rules import password_fault
@@ -151,11 +153,13 @@ __all__ = [
     "SignInState",
     "User",
     "Users",
+    "count_old_audit",
     "create_household_with_guardian",
     "create_profile",
     "create_user",
     "find_profile",
     "find_user_by_email",
+    "forget_audit",
     "forget_expired",
     "get_household_time",
     "get_profile",
@@ -163,6 +167,7 @@ __all__ = [
     "has_users",
     "hasher_of",
     "list_device_names",
+    "list_household_ids",
     "list_profiles",
     "password_fault",
     "raise_for_credential",

@@ -8,6 +8,7 @@ and ADR 20.
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -32,8 +33,9 @@ class PersonalTable:
     (`household_id` is the same in every row and needs no word). `key` pages an export and names
     rows that are forgotten; it is unique. `of_profile` is None where nothing belongs to one
     person. `source` is read instead of the table itself when it only shows other tables' rows.
-    `forgotten_when` says which rows of a profile are old detail, by `k.keep_from`, the start of
-    the first viewing day that is kept in full; None keeps them as long as the profile.
+    `forgotten_when` says which rows of a profile are too old, by `k.keep_from`, the start of the
+    first viewing day of which detail is kept, and `k.totals_from`, the instant from which daily
+    totals are; None keeps them as long as the profile.
     """
 
     name: str
@@ -134,6 +136,62 @@ def _page_of(table: PersonalTable, profile_id: UUID | None, *, is_first: bool) -
         f"FROM {source} t, {_SUBJECT} WHERE ({table.condition(profile_id)}){begins} "
         f"ORDER BY {ordered} LIMIT :at_most"
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Edge:
+    """From when on a profile's detail and its daily totals are kept."""
+
+    household_id: UUID
+    profile_id: UUID
+    keep_from: datetime
+    totals_from: datetime
+
+
+_EDGES = (
+    "unnest(CAST(:households AS uuid[]), CAST(:profiles AS uuid[]), "
+    "CAST(:keep_from AS timestamptz[]), CAST(:totals_from AS timestamptz[])) "
+    "AS k (household_id, profile_id, keep_from, totals_from)"
+)
+
+
+def _edge_parameters(edges: Sequence[Edge]) -> dict[str, Any]:
+    return {
+        "households": [edge.household_id for edge in edges],
+        "profiles": [edge.profile_id for edge in edges],
+        "keep_from": [edge.keep_from for edge in edges],
+        "totals_from": [edge.totals_from for edge in edges],
+    }
+
+
+async def forget_old(
+    unit: UnitOfWork, table: PersonalTable, edges: Sequence[Edge], *, at_most: int
+) -> int:
+    """Delete up to `at_most` rows of some profiles that are too old; returns how many went.
+
+    Several processes may do it at once: a row that is gone is gone. Query cost: 1 statement.
+    """
+    keys = table.key.split()
+    named = ", ".join(f"t.{name}" for name in keys)
+    same = " AND ".join(f"t.{name} = old.{name}" for name in keys)
+    statement = text(
+        f"DELETE FROM {table.name} t USING ("  # noqa: S608 - names of ours
+        f"SELECT o.* FROM {_EDGES} CROSS JOIN LATERAL ("
+        f"SELECT {named} FROM {table.name} t "
+        f"WHERE {table.of_profile} AND {table.forgotten_when} LIMIT :at_most) o "
+        f"LIMIT :at_most) old WHERE {same}"
+    )
+    parameters = _edge_parameters(edges) | {"at_most": at_most}
+    return int((await unit.execute(statement, parameters)).rowcount)
+
+
+async def count_old(unit: UnitOfWork, table: PersonalTable, edges: Sequence[Edge]) -> int:
+    """How many rows `forget_old` would delete in the end. Query cost: 1 statement."""
+    statement = text(
+        f"SELECT count(*) FROM {_EDGES}, {table.name} t "  # noqa: S608 - names of ours
+        f"WHERE {table.of_profile} AND {table.forgotten_when}"
+    )
+    return int((await unit.execute(statement, _edge_parameters(edges))).scalar_one())
 
 
 def cells_of(table: PersonalTable, document: str) -> list[Any]:

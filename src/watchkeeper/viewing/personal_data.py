@@ -78,6 +78,12 @@ TABLES = (
         "exempt_ms written_off_ms forgiven_ms granted_minutes floor_ms unlimited_grants",
         key="household_id profile_id starts_at",
         of_profile=OF_PROFILE,
+        # The newest day stays, however old it is: the next one begins where it ends.
+        forgotten_when=(
+            "t.ends_at <= k.totals_from AND t.ends_at <= k.keep_from AND t.starts_at < ("
+            "SELECT max(l.starts_at) FROM viewing.days l "
+            "WHERE l.household_id = k.household_id AND l.profile_id = k.profile_id)"
+        ),
     ),
     PersonalTable(
         name="viewing.title_overrides",

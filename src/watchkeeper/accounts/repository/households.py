@@ -43,6 +43,14 @@ async def find_household(
     )
 
 
+async def list_household_ids(unit: UnitOfWork, after: UUID | None, at_most: int) -> list[UUID]:
+    """The next ids of households in order, for work that goes through all of them."""
+    query = select(households.c.household_id).order_by(households.c.household_id).limit(at_most)
+    if after is not None:
+        query = query.where(households.c.household_id > after)
+    return list((await unit.execute(query)).scalars())
+
+
 async def hold_household(unit: UnitOfWork, household_id: UUID) -> bool:
     """Keep everybody out who changes or joins a household; False when there is none.
 
