@@ -9,7 +9,9 @@ import pytest
 from tests.cli.commands import run
 from watchkeeper import __version__
 
-COMMANDS = ("serve", "migrate", "demo", "tokens", "users create", "users reset-password")
+COMMANDS = (
+    "serve", "migrate", "demo", "tokens", "export", "purge", "users create", "users reset-password",
+)  # fmt: skip
 
 
 async def test_the_version() -> None:
@@ -20,7 +22,7 @@ async def test_the_version() -> None:
 async def test_help_lists_every_command() -> None:
     ended = await run("--help")
     assert ended.status == 0
-    for command in ("serve", "migrate", "demo", "tokens", "users", "bridge"):
+    for command in ("serve", "migrate", "demo", "tokens", "export", "purge", "users", "bridge"):
         assert f"\n  {command} " in ended.out
     # Whole sentences: nothing was cut to fit.
     assert "..." not in ended.out.split("Commands:")[1]
@@ -45,6 +47,10 @@ async def test_every_command_explains_itself(command: str) -> None:
         "users create --role admin",
         "users create a@example.com --role admin --password secret",
         "bridge vlc",
+        "export --household a@example.com",
+        "export --output x.json",
+        "export --household a@example.com --output x --format xml",
+        "purge --everything",
     ],
 )
 async def test_wrong_use_is_status_2(line: str) -> None:
@@ -69,7 +75,7 @@ def test_help_and_errors_need_none_of_the_heavy_parts() -> None:
     assert done.stdout.endswith("imported: []\n"), done.stdout
 
 
-@pytest.mark.parametrize("command", ["serve", "migrate", "demo", "tokens --viewers 1"])
+@pytest.mark.parametrize("command", ["serve", "migrate", "demo", "tokens --viewers 1", "purge"])
 async def test_bad_settings_are_one_line_each(command: str, tmp_path: Path) -> None:
     ended = await run(
         *command.split(),

@@ -25,7 +25,7 @@ from watchkeeper.accounts.repository import households
 from watchkeeper.accounts.repository.audit_trail import count_old_audit, forget_audit
 from watchkeeper.accounts.repository.devices import list_device_names
 from watchkeeper.accounts.repository.expiry import forget_expired
-from watchkeeper.accounts.repository.households import list_household_ids
+from watchkeeper.accounts.repository.households import find_household, list_household_ids
 from watchkeeper.accounts.repository.profiles import find_profile, list_profiles
 from watchkeeper.accounts.repository.users import find_user_by_email, has_demo_accounts, has_users
 from watchkeeper.accounts.rules import password_fault
@@ -157,6 +157,7 @@ __all__ = [
     "create_household_with_guardian",
     "create_profile",
     "create_user",
+    "find_household",
     "find_profile",
     "find_user_by_email",
     "forget_audit",
