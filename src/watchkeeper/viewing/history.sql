@@ -19,9 +19,9 @@ WHERE p.household_id = :household_id AND p.profile_id = :profile_id
 -- that was credited nothing shows on the date on which it began. Dates are given whole, newest
 -- first, until at_most entries are reached; left_out_on is the first date that wasn't given, null
 -- when all were. A row without a session is what its date came to, counted or exempt: the sum of
--- its entries, and all that is left of them when detail was forgotten. Slices are added up day by day, and the session of each given entry is looked up
--- by its key (the LIMIT keeps it so): the planner can't know how many there are, and would
--- sometimes read whole tables.
+-- its entries, and all that is left of them when detail was forgotten. Slices are added up day by
+-- day, and the session of each given entry is looked up by its key (the LIMIT keeps it so): the
+-- planner can't know how many there are, and would sometimes read whole tables.
 -- Parameters: household_id, profile_id, first_on, last_on (dates, inclusive), since and until
 -- (instants between which every day of the range starts), at_most (entries).
 -- Index: days_pkey, slices_by_day, sessions_by_start, sessions_open, sessions_pkey, titles_pk.
