@@ -13,7 +13,6 @@ from watchkeeper.accounts.events import (
     DeviceRevoked,
     ProfileChanged,
     ProfileCreated,
-    ProfileDeleted,
     SignInEnded,
 )
 from watchkeeper.accounts.revocations import tell_of_device, tell_of_sign_in
@@ -43,6 +42,10 @@ from watchkeeper.core.problem_documents import (
 )
 from watchkeeper.core.realtime import Listener
 from watchkeeper.core.secrets import Secrets
+from watchkeeper.privacy import jobs as privacy_jobs
+from watchkeeper.privacy.router import router as privacy_router
+from watchkeeper.privacy.service import Exports
+from watchkeeper.privacy.subscribers import follow_deletions
 from watchkeeper.settings import Settings
 from watchkeeper.viewing import jobs as viewing_jobs
 from watchkeeper.viewing import report_jobs, report_subscribers
@@ -57,11 +60,7 @@ from watchkeeper.viewing.service import Viewing
 from watchkeeper.viewing.service.events import Events
 from watchkeeper.viewing.service.history import History
 from watchkeeper.viewing.service.weekly_report import WeeklyReports
-from watchkeeper.viewing.subscribers import (
-    delete_viewing_account,
-    follow_profile,
-    open_viewing_account,
-)
+from watchkeeper.viewing.subscribers import follow_profile, open_viewing_account
 from watchkeeper.viewing.title_router import router as title_router
 
 log = structlog.get_logger(__name__)
@@ -100,6 +99,7 @@ def create_app(
         finally:
             await app.state.worker.stop(within_seconds=settings.server.shutdown_seconds)
             app.state.events.stop()
+            app.state.exports.close()
             await floor.close()
 
     app = FastAPI(
@@ -169,11 +169,12 @@ def _add_domains(
     app.state.weekly_reports = WeeklyReports(floor)
     subscriptions.on(ProfileCreated, open_viewing_account)
     subscriptions.on(ProfileChanged, follow_profile)
-    subscriptions.on(ProfileDeleted, delete_viewing_account)
     report_subscribers.subscribe(subscriptions)
     subscriptions.on(DeviceRevoked, tell_of_device)
     subscriptions.on(SignInEnded, tell_of_sign_in)
+    follow_deletions(subscriptions)
     app.state.catalogue = Catalogue(floor)
+    app.state.exports = Exports(floor)
     routers = (
         *account_routers,
         catalogue_router,
@@ -184,6 +185,7 @@ def _add_domains(
         requests_router,
         title_router,
         history_router,
+        privacy_router,
         admin_router,
     )
     for router in routers:
@@ -197,6 +199,7 @@ def _jobs_of(app: FastAPI, floor: Floor) -> Jobs:
     account_jobs.add_jobs(jobs, floor)
     viewing_jobs.add_jobs(jobs, floor, app.state.viewing.heartbeats)
     report_jobs.add_jobs(jobs, floor, app.state.weekly_reports)
+    privacy_jobs.add_jobs(jobs, floor, app.state.settings.privacy)
     return jobs
 
 

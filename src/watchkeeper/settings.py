@@ -15,6 +15,7 @@ from watchkeeper.core.config import (
     JobsSettings,
     LoggingSettings,
     OffloadSettings,
+    PrivacySettings,
     SecuritySettings,
     ServerSettings,
 )
@@ -43,6 +44,7 @@ class Settings:
     cache: CacheSettings = field(default_factory=CacheSettings)
     jobs: JobsSettings = field(default_factory=JobsSettings)
     events: EventSettings = field(default_factory=EventSettings)
+    privacy: PrivacySettings = field(default_factory=PrivacySettings)
     logging: LoggingSettings = field(default_factory=LoggingSettings)
 
 
@@ -54,6 +56,7 @@ CONCERNS: dict[str, type[Concern]] = {
     "cache": CacheSettings,
     "jobs": JobsSettings,
     "events": EventSettings,
+    "privacy": PrivacySettings,
     "logging": LoggingSettings,
 }
 

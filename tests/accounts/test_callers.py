@@ -1,5 +1,6 @@
 """Every route of accounts with every kind of caller."""
 
+import re
 from dataclasses import dataclass
 from typing import Any
 from uuid import uuid4
@@ -47,11 +48,18 @@ GUARDIAN = [
     Call("GET", "/profiles", None, "200", "200", "200"),
     Call("POST", "/profiles", {"name": "Mia"}, "201", PIN_REQUIRED, "201"),
     Call("PATCH", "/profiles/{child}", {"name": "Mia"}, "200", PIN_REQUIRED, NOT_FOUND),
-    Call("DELETE", "/profiles/{child}", None, "204", PIN_REQUIRED, NOT_FOUND),
+    Call("DELETE", "/profiles/{child}", None, "200", PIN_REQUIRED, NOT_FOUND),
     Call("POST", "/devices/pairing-codes", {"profile_id": "{child}"}, "201", PIN_REQUIRED,
          NOT_FOUND),
     Call("GET", "/devices", None, "200", "200", "200"),
     Call("DELETE", "/devices/{device}", None, "204", PIN_REQUIRED, NOT_FOUND),
+    Call("GET", "/households/guardians", None, "200", "200", "200"),
+    Call("DELETE", "/households/guardians/{guardian}", None, "204", PIN_REQUIRED, NOT_FOUND),
+    Call("POST", "/households/invitations", {"email": "new@example.com"}, "201", PIN_REQUIRED,
+         "201"),
+    Call("DELETE", "/households/invitations/{invitation}", None, "204", PIN_REQUIRED, NOT_FOUND),
+    Call("GET", "/households/audit", None, "200", PIN_REQUIRED, "200"),
+    Call("POST", "/households/deletion", {"password": PASSWORD}, "200", PIN_REQUIRED, "200"),
     Call("POST", "/parental-controls/pin", {"new_pin": PIN, "current_pin": PIN}, "200", "200",
          "200"),
     Call("POST", "/parental-controls/pin/verify", {"pin": PIN}, "200", "200", "200"),
@@ -67,7 +75,10 @@ GUARDIAN = [
     Call("POST", "/auth/password", {"current_password": PASSWORD, "new_password": PASSWORD},
          SIGNED_OUT, "204", "204", staff="204"),  # the call before it ended this sign-in
 ]  # fmt: skip
-OPEN = {"/auth/register", "/auth/login", "/auth/refresh", "/auth/logout", "/devices/pair"}
+OPEN = {
+    "/auth/register", "/auth/login", "/auth/refresh", "/auth/logout", "/devices/pair",
+    "/households/invitations/accept",
+}  # fmt: skip
 
 
 async def _tokens(service: Service, family: Family) -> tuple[dict[str, str], dict[str, str]]:
@@ -89,7 +100,17 @@ async def _tokens(service: Service, family: Family) -> tuple[dict[str, str], dic
         "admin": await staff_token(service, Role.ADMIN),
     }
     told = await tell(service, family)
-    return tokens, {"child": child, "device": devices["tablet"], "notification_id": told}
+    invited = await family.call("POST", "/households/invitations", json={"email": "2@example.com"})
+    spare = await family.call("POST", "/households/invitations", json={"email": "3@example.com"})
+    body = {"code": spare["code"], "password": PASSWORD}
+    joined = await family.call("POST", "/households/invitations/accept", json=body)
+    return tokens, {
+        "child": child,
+        "device": devices["tablet"],
+        "notification_id": told,
+        "invitation": invited["id"],
+        "guardian": joined["user"]["id"],
+    }
 
 
 @pytest.mark.parametrize("call", GUARDIAN, ids=lambda call: f"{call.method} {call.path}")
@@ -129,10 +150,7 @@ def test_every_route_is_in_the_table() -> None:
         for route in router.routes
         for method in route.methods  # type: ignore[attr-defined]
     }
-    table = {
-        (call.method, call.path.replace("{child}", "{id}").replace("{device}", "{id}"))
-        for call in GUARDIAN
-    }
+    table = {(call.method, re.sub(r"{\w+}", "{id}", call.path)) for call in GUARDIAN}
     assert routes == table | {("POST", path) for path in OPEN}
 
 

@@ -25,6 +25,10 @@ BODIES: dict[str, dict[str, Any]] = {
         "device_id": "new-{number}",
         "device_type": "tablet",
     },
+    "POST /households/invitations": {"email": "asked{number}@example.com"},
+    "POST /households/invitations/accept": {"code": "{invitation_code}", "password": PASSWORD},
+    # With the right one there would be no household left to ask about.
+    "POST /households/deletion": {"password": "not this one"},
     "POST /parental-controls/pin": {"new_pin": PIN, "current_pin": PIN},
     "POST /parental-controls/pin/verify": {"pin": PIN},
     "POST /parental-controls/pin/reset": {"password": PASSWORD, "new_pin": PIN},

@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 from tests.accounts.steps import query, sign_in, staff_token, tell
-from tests.harness.family import API, Family, Player, bearer
+from tests.harness.family import API, PASSWORD, Family, Player, bearer
 from tests.harness.service import Service, quick_settings
 from watchkeeper.core.auth import Role, UserPrincipal
 from watchkeeper.core.config import SecuritySettings
@@ -154,8 +154,17 @@ class People:
         return await self._make_with_rules(thing)
 
     async def _make_with_rules(self, thing: str) -> Any:
-        """What guardians decide, and what they are asked."""
+        """What guardians decide, what they are asked, and who they are."""
+        number = self.made
         match thing:
+            case "invitation":
+                return (await self._invite(number))["id"]
+            case "invitation_code":
+                return (await self._invite(number))["code"]
+            case "spare_guardian":
+                body = {"code": (await self._invite(number))["code"], "password": PASSWORD}
+                path = "/households/invitations/accept"
+                return (await self.family.call("POST", path, json=body))["user"]["id"]
             case "quiet_child":
                 return await self._quiet_child()
             case "request":
@@ -176,6 +185,14 @@ class People:
                 path = f"/viewing-time/requests/{request['id']}/answer"
                 await self.family.call("POST", path, json={"decision": "deny"})
         return self.child
+
+    async def _invite(self, number: int) -> Any:
+        """Invite somebody, after making room: neither bound is what is tested here."""
+        await query(self.service, "DELETE FROM accounts.users WHERE email LIKE 'invited%'")
+        await query(self.service, "DELETE FROM accounts.invitations")
+        await query(self.service, "DELETE FROM accounts.rate_limits WHERE subject LIKE 'invite:%'")
+        body = {"email": f"invited{number}@example.com"}
+        return await self.family.call("POST", "/households/invitations", json=body)
 
     async def state(self, household_id: str) -> dict[str, str]:
         """A digest of every row of a household by table, without counters of limits."""

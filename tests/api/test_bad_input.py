@@ -183,6 +183,13 @@ def _call(method: str, path: str) -> Call:
         ("/parental-controls/weekly-report?week=2026-W54", "week"),
         ("/parental-controls/weekly-report?week=last", "week"),
         ("/parental-controls/weekly-report.csv?weeks=2", "weeks"),
+        ("/households/export?format=xml", "format"),
+        ("/households/export?secrets=yes", "secrets"),
+        ("/profiles/{child}/export?format=", "format"),
+        ("/households/audit?cursor=garbage", "cursor"),
+        ("/households/audit?profile_id=Noa", "profile_id"),
+        ("/households/audit?kind=grant.given", "kind"),
+        ("/households/audit?since=2026-03-09", "since"),
         ("/titles?limit=1000000000000000000000", "limit"),
         ("/titles?limit=-1", "limit"),
         ("/titles?cursor=garbage", "cursor"),
@@ -213,7 +220,8 @@ async def test_a_cursor_of_another_list_is_refused_everywhere(people: People) ->
         name: (await people.family.call("GET", path))["next_cursor"] for name, path in lists.items()
     }
     assert all(cursors.values()), cursors
-    others = [("titles", grants), ("history", grants), ("history", "/titles")]
+    audit = "/households/audit"
+    others = [("titles", grants), ("history", grants), ("history", "/titles"), ("titles", audit)]
     for name, path in others:
         response = await people.family.send("GET", path, params={"cursor": cursors[name]})
         assert response.status_code == 422, (name, path, response.text)

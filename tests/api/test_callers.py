@@ -44,11 +44,20 @@ POST   /api/v1/auth/password                      pw   pw   403  pw   pw   pw   
 GET    /api/v1/profiles                           200  200  403  200  403  403  403  401
 POST   /api/v1/profiles                           201  pin  403  201  403  403  403  401
 PATCH  /api/v1/profiles/{child}                   200  pin  403  404  403  403  403  401
-DELETE /api/v1/profiles/{spare_child}             204  pin  403  404  403  403  403  401
+DELETE /api/v1/profiles/{spare_child}             200  pin  403  404  403  403  403  401
 POST   /api/v1/devices/pairing-codes              201  pin  403  404  403  403  403  401
 POST   /api/v1/devices/pair                       201  201  201  201  201  201  201  201
 GET    /api/v1/devices                            200  200  403  200  403  403  403  401
 DELETE /api/v1/devices/{spare_device}             204  pin  403  404  403  403  403  401
+GET    /api/v1/households/guardians               200  200  403  200  403  403  403  401
+DELETE {guardians}/{spare_guardian}               204  pin  403  404  403  403  403  401
+POST   /api/v1/households/invitations             201  pin  403  201  403  403  403  401
+POST   {accept}                                   201  201  201  201  201  201  201  201
+DELETE {invitations}/{invitation}                 204  pin  403  404  403  403  403  401
+GET    /api/v1/households/export                  200  pin  403  200  403  403  403  401
+GET    /api/v1/profiles/{child}/export            200  pin  403  404  403  403  403  401
+POST   /api/v1/households/deletion                pw   pin  403  pw   403  403  403  401
+GET    /api/v1/households/audit                   200  pin  403  200  403  403  403  401
 POST   {pin}                                      200  200  403  200  403  403  403  401
 POST   {pin}/verify                               200  200  403  200  403  403  403  401
 POST   {pin}/lock                                 200  200  403  200  403  403  403  401
@@ -89,6 +98,9 @@ GET    /api/v1/admin/metrics                      403  403  403  403  403  403  
 SHORT = {
     "{pin}": "/api/v1/parental-controls/pin",
     "{profile}": "/api/v1/parental-controls/profiles/{child}",
+    "{guardians}": "/api/v1/households/guardians",
+    "{accept}": "/api/v1/households/invitations/accept",
+    "{invitations}": "/api/v1/households/invitations",
     "{eligible}": "/api/v1/viewing-time/playback-eligible",
     "{requests}": "/api/v1/viewing-time/requests",
     "{override}": "/api/v1/parental-controls/titles",

@@ -49,6 +49,11 @@ GOOD_BODIES: dict[str, dict[str, Any]] = {
     },
     "POST /api/v1/auth/login": {"email": "nobody@example.com", "password": PASSWORD},
     "POST /api/v1/devices/pair": {"code": "ABCDEF", "device_id": "tv", "device_type": "tv"},
+    "POST /api/v1/households/invitations": {"email": "other@example.com"},
+    "POST /api/v1/households/invitations/accept": {
+        "code": "ABCD-EFGH-JKMN",
+        "password": PASSWORD,
+    },
     "POST /api/v1/parental-controls/pin": {"new_pin": PIN, "current_pin": PIN},
     "POST /api/v1/parental-controls/pin/verify": {"pin": PIN},
     "POST /api/v1/parental-controls/pin/reset": {"password": PASSWORD, "new_pin": PIN},

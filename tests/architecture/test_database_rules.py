@@ -22,7 +22,10 @@ DIRECTORY_TABLES = {
     "accounts.sign_ins",
     "accounts.refresh_tokens",
     "accounts.pairing_codes",
+    "accounts.invitations",
     "accounts.rate_limits",
+    # Belongs to nobody: it is kept when a household is gone.
+    "accounts.deletion_receipts",
 }
 # The same everywhere: copied to every node.
 REFERENCE_TABLES = {"catalogue.titles"}

@@ -10,8 +10,8 @@ from tests.cli.commands import run
 from watchkeeper import __version__
 
 COMMANDS = (
-    *("serve", "worker", "migrate", "demo", "tokens", "users create", "users reset-password"),
-    *("doctor", "simulate"),
+    *("serve", "worker", "migrate", "demo", "tokens", "export", "purge"),
+    *("users create", "users reset-password", "doctor", "simulate"),
 )
 
 
@@ -23,7 +23,7 @@ async def test_the_version() -> None:
 async def test_help_lists_every_command() -> None:
     ended = await run("--help")
     assert ended.status == 0
-    for command in (*COMMANDS[:5], "users", "bridge", "doctor", "simulate"):
+    for command in (*COMMANDS[:7], "users", "bridge", "doctor", "simulate"):
         assert f"\n  {command} " in ended.out
     # Whole sentences: nothing was cut to fit.
     assert "..." not in ended.out.split("Commands:")[1]
@@ -51,6 +51,10 @@ async def test_every_command_explains_itself(command: str) -> None:
         "simulate --viewers 0",
         "simulate --minutes 600",
         "simulate --tidy sometimes",
+        "export --household a@example.com",
+        "export --output x.json",
+        "export --household a@example.com --output x --format xml",
+        "purge --everything",
     ],
 )
 async def test_wrong_use_is_status_2(line: str) -> None:
@@ -75,7 +79,9 @@ def test_help_and_errors_need_none_of_the_heavy_parts() -> None:
     assert done.stdout.endswith("imported: []\n"), done.stdout
 
 
-@pytest.mark.parametrize("command", ["serve", "migrate", "demo", "tokens --viewers 1", "doctor"])
+@pytest.mark.parametrize(
+    "command", ["serve", "migrate", "demo", "tokens --viewers 1", "doctor", "purge"]
+)
 async def test_bad_settings_are_one_line_each(command: str, tmp_path: Path) -> None:
     ended = await run(
         *command.split(),

@@ -13,7 +13,7 @@ from tests.harness.budgets import query_budget
 from tests.harness.cluster import Cluster
 from tests.harness.service import Service, running_service
 from tests.viewing.rows import EXEMPT, Home, Piece, Watched, add_titles, at
-from watchkeeper.viewing.spreadsheets import csv_lines
+from watchkeeper.core.spreadsheets import csv_lines
 
 NAMES = ["date", "started_at", "title", "duration_minutes", "is_educational", "device_type",
          "device_name"]  # fmt: skip

@@ -14,6 +14,7 @@ from watchkeeper.viewing.rules.report import (
     DailyTotal,
     DateRange,
     HistoryEntry,
+    WatchedTotal,
     average_daily_ms,
     average_limit_usage_percent,
     cut_after,
@@ -149,11 +150,13 @@ class TestHistory:
             for back, ms, educational in drawn
         ]
         shown = DateRange(MONDAY, MONDAY + timedelta(days=9))
-        days = fill_history(entries, shown)
+        totals = {MONDAY: WatchedTotal(HOUR_MS, 5), MONDAY + timedelta(days=3): WatchedTotal()}
+        days = fill_history(entries, totals, shown)
         assert [day.label for day in days] == list(shown.newest_first())
         for day in days:
             assert set(day.entries) == {one for one in entries if one.label == day.label}
-            assert day.counted_ms + day.educational_ms == sum(e.credited_ms for e in day.entries)
+            # A total stays when its entries are forgotten, so it isn't their sum.
+            assert day.total == totals.get(day.label, WatchedTotal())
             starts = [one.started_at for one in day.entries]
             assert starts == sorted(starts, reverse=True)
 

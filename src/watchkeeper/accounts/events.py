@@ -1,6 +1,8 @@
 """Facts that accounts announces; reactions run in the announcing transaction."""
 
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
 
@@ -24,12 +26,41 @@ class ProfileChanged:
     at: datetime
 
 
+@dataclass(slots=True)
+class Erasure:
+    """What the reactions to a deletion report back: rows by table, for the receipt.
+
+    `device_ids` are devices that nobody but the deleted profile used; they go with it.
+    """
+
+    rows: Counter[str] = field(default_factory=Counter)
+    device_ids: set[str] = field(default_factory=set)
+
+    def add(self, rows: Mapping[str, int]) -> None:
+        """Note that rows were deleted."""
+        self.rows.update(rows)
+
+
 @dataclass(frozen=True, slots=True)
 class ProfileDeleted:
-    """A profile's row is being deleted; whoever keeps something about it deletes that now."""
+    """A profile is being deleted; whoever keeps something about it deletes that now."""
 
     profile: Profile
     at: datetime
+    erasure: Erasure = field(default_factory=Erasure)
+
+
+@dataclass(frozen=True, slots=True)
+class HouseholdDeleted:
+    """A household is being deleted; whoever keeps something about it deletes that now.
+
+    Announced twice in one transaction: the second time for what others stored before they could
+    notice. A reaction that finds nothing does nothing.
+    """
+
+    household_id: UUID
+    at: datetime
+    erasure: Erasure = field(default_factory=Erasure)
 
 
 @dataclass(frozen=True, slots=True)

@@ -129,6 +129,7 @@ devices = Table(
     Column("device_type", Text, nullable=False),
     Column("name", Text, nullable=False),
     Column("profile_id", Uuid),
+    Column("last_profile_id", Uuid),
     Column("pairing_id", Uuid),
     _instant("paired_at", nullable=True),
     _instant("revoked_at", nullable=True),
@@ -163,6 +164,22 @@ pairing_codes = Table(
     PrimaryKeyConstraint("code_hash", name="pairing_codes_pkey"),
     Index("pairing_codes_profile", "household_id", "profile_id"),
     Index("pairing_codes_expiry", "expires_at"),
+)
+
+invitations = Table(
+    "invitations",
+    metadata,
+    Column("code_hash", LargeBinary, nullable=False),
+    Column("id", Uuid, nullable=False),
+    Column("household_id", Uuid, nullable=False),
+    Column("email", CITEXT, nullable=False),
+    Column("created_by", Uuid, nullable=False),
+    _instant("created_at"),
+    _instant("expires_at"),
+    PrimaryKeyConstraint("code_hash", name="invitations_pkey"),
+    UniqueConstraint("id", name="invitations_id"),
+    Index("invitations_household", "household_id"),
+    Index("invitations_expiry", "expires_at"),
 )
 
 pins = Table(
@@ -223,6 +240,18 @@ audit = Table(
     Column("after", JSONB),
     Column("request_id", Text),
     PrimaryKeyConstraint("household_id", "id", name="audit_pkey"),
+    Index("audit_by_time", "household_id", "at", "id"),
+)
+
+deletion_receipts = Table(
+    "deletion_receipts",
+    metadata,
+    Column("id", Uuid, nullable=False),
+    Column("kind", Text, nullable=False),
+    _instant("deleted_at"),
+    Column("rows_by_table", JSONB, nullable=False),
+    PrimaryKeyConstraint("id", name="deletion_receipts_pkey"),
+    CheckConstraint("kind IN ('profile', 'household')", name="deletion_receipts_kind"),
 )
 
 notifications = Table(

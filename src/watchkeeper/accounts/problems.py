@@ -7,12 +7,15 @@ WrongPin              403 accounts/wrong-pin, with remaining_attempts
 WrongPassword         403 accounts/wrong-password
 PasswordRequired      403 accounts/password-required
 WrongPairingCode      403 accounts/wrong-pairing-code
+WrongInvitationCode   403 accounts/wrong-invitation-code
 ForeignOrigin         403 accounts/foreign-origin
 EmailTaken            409 accounts/email-taken
 PinNotSet             409 accounts/pin-not-set
 NotAChild             409 accounts/not-a-child
 TooManyProfiles       409 accounts/too-many-profiles
 TooManyDevices        409 accounts/too-many-devices
+TooManyGuardians      409 accounts/too-many-guardians
+OwnAccount            409 accounts/own-account
 PinLocked             423 accounts/pin-locked, with locked_until and Retry-After
 """
 
@@ -143,6 +146,29 @@ class WrongPairingCode(Forbidden):
     type = "accounts/wrong-pairing-code"
     title = "Wrong code"
     default_detail = "That code isn't right, or it is too old. A parent can make a new one."
+
+
+class TooManyGuardians(Conflict):
+    """The household has as many guardians and open invitations as it may have."""
+
+    type = "accounts/too-many-guardians"
+    title = "There are too many guardians"
+
+
+class OwnAccount(Conflict):
+    """A guardian wanted to remove themselves; another guardian can, or the household is deleted."""
+
+    type = "accounts/own-account"
+    title = "That is your own account"
+    default_detail = "You can't remove yourself. Another guardian can do that."
+
+
+class WrongInvitationCode(Forbidden):
+    """The code is wrong, used, withdrawn or too old; which of these isn't said."""
+
+    type = "accounts/wrong-invitation-code"
+    title = "Wrong code"
+    default_detail = "That code isn't right, or it is too old. Please ask for a new one."
 
 
 class ForeignOrigin(Forbidden):

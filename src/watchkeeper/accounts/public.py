@@ -11,6 +11,8 @@ from watchkeeper.accounts import rules
 from watchkeeper.accounts.events import (
     DevicePaired,
     DeviceRevoked,
+    Erasure,
+    HouseholdDeleted,
     HouseholdTimeChanged,
     ProfileChanged,
     ProfileCreated,
@@ -20,8 +22,10 @@ from watchkeeper.accounts.events import (
 from watchkeeper.accounts.passwords import Hasher
 from watchkeeper.accounts.problems import DeviceNoLongerPaired, NotAChild, PinRequired
 from watchkeeper.accounts.repository import households
+from watchkeeper.accounts.repository.audit_trail import count_old_audit, forget_audit
 from watchkeeper.accounts.repository.devices import list_device_names
 from watchkeeper.accounts.repository.expiry import forget_expired
+from watchkeeper.accounts.repository.households import find_household, list_household_ids
 from watchkeeper.accounts.repository.profiles import find_profile, list_profiles
 from watchkeeper.accounts.repository.users import find_user_by_email, has_demo_accounts, has_users
 from watchkeeper.accounts.revocations import REVOCATIONS, read_revocation
@@ -61,7 +65,10 @@ DIRECTORY_TABLES = frozenset(
         "accounts.sign_ins",
         "accounts.refresh_tokens",
         "accounts.pairing_codes",
+        "accounts.invitations",
         "accounts.rate_limits",
+        # Belongs to nobody: it is kept when a household is gone.
+        "accounts.deletion_receipts",
     }
 )
 
@@ -135,8 +142,10 @@ __all__ = [
     "DevicePaired",
     "DeviceRevoked",
     "DeviceType",
+    "Erasure",
     "Hasher",
     "Household",
+    "HouseholdDeleted",
     "HouseholdTime",
     "HouseholdTimeChanged",
     "NewNotification",
@@ -151,12 +160,15 @@ __all__ = [
     "SignInState",
     "User",
     "Users",
+    "count_old_audit",
     "create_household_with_guardian",
     "create_profile",
     "create_user",
     "deliver",
+    "find_household",
     "find_profile",
     "find_user_by_email",
+    "forget_audit",
     "forget_expired",
     "get_household_time",
     "get_profile",
@@ -164,6 +176,7 @@ __all__ = [
     "has_users",
     "hasher_of",
     "list_device_names",
+    "list_household_ids",
     "list_profiles",
     "password_fault",
     "raise_for_credential",

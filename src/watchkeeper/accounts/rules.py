@@ -33,6 +33,12 @@ PAIRING_ALPHABET = "ABCDEFGHJKMNPQRSTUVWXYZ23456789"
 PAIRING_CODE_VALID_FOR = timedelta(minutes=10)
 PAIRING_TRIES = 5
 
+# 31^12 codes: guessing one is out of reach for all the tries that a week allows.
+INVITATION_CODE_LENGTH = 12
+INVITATION_VALID_FOR = timedelta(days=7)
+GUARDIANS_PER_HOUSEHOLD = 10
+_GROUP_LENGTH = 4
+
 _PIN = re.compile(r"[0-9]{4}")
 
 _PERMISSIONS: dict[Role, tuple[str, ...]] = {
@@ -70,10 +76,26 @@ def is_known_timezone(name: str) -> bool:
 
 def normalise_pairing_code(typed: str) -> str | None:
     """What a person typed as a code, in capitals and without blanks; None if it can't be one."""
+    return _normalise(typed, PAIRING_CODE_LENGTH)
+
+
+def normalise_invitation_code(typed: str) -> str | None:
+    """The same for the code of an invitation, which is shown in groups."""
+    return _normalise(typed, INVITATION_CODE_LENGTH)
+
+
+def _normalise(typed: str, length: int) -> str | None:
     code = re.sub(r"[\s-]", "", typed).upper()
-    if len(code) != PAIRING_CODE_LENGTH or any(char not in PAIRING_ALPHABET for char in code):
+    if len(code) != length or any(char not in PAIRING_ALPHABET for char in code):
         return None
     return code
+
+
+def in_groups(code: str) -> str:
+    """A long code as people read it to each other: ABCD-EFGH-JKMN."""
+    return "-".join(
+        code[start : start + _GROUP_LENGTH] for start in range(0, len(code), _GROUP_LENGTH)
+    )
 
 
 def permissions_of(roles: frozenset[Role]) -> list[str]:

@@ -25,6 +25,8 @@ class EndReason(StrEnum):
     TOKEN_REUSED = "token_reused"  # noqa: S105 - the name of a reason, not a secret
     PASSWORD_CHANGED = "password_changed"  # noqa: S105
     PASSWORD_RESET = "password_reset"  # noqa: S105
+    GUARDIAN_REMOVED = "guardian_removed"
+    HOUSEHOLD_DELETED = "household_deleted"
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,3 +224,91 @@ class NotificationPage:
     notifications: tuple[Notification, ...]
     unread_count: int
     has_more: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Guardian:
+    """A person who looks after a household, as its guardians see them."""
+
+    id: UUID
+    email: str
+    joined_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Invitation:
+    """Somebody who may become a guardian; `invited_by` is an e-mail address, None if it is gone."""
+
+    id: UUID
+    household_id: UUID
+    email: str
+    invited_by: str | None
+    created_at: datetime
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class NewInvitation:
+    """An invitation with its code, in groups as it is shown once; only its hash is kept."""
+
+    code: str
+    invitation: Invitation
+
+    def __repr__(self) -> str:
+        return f"NewInvitation(invitation={self.invitation.id})"
+
+
+class ActorKind(StrEnum):
+    """Who acted: a person of the household, a child's device, our staff, or the service itself."""
+
+    GUARDIAN = "guardian"
+    DEVICE = "device"
+    SUPPORT = "support"
+    SYSTEM = "system"
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """Who acted; `name` is an e-mail address or a device's name, None when that is gone."""
+
+    kind: ActorKind
+    name: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class AuditSubject:
+    """What was done something to; `name` as people know it, None when it has none or is gone."""
+
+    kind: str
+    id: str
+    name: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class AuditEntry:
+    """One line of a household's trail; `before` and `after` hold no secrets."""
+
+    id: UUID
+    at: datetime
+    actor: Actor
+    action: str
+    subject: AuditSubject
+    before: dict[str, Any] | None
+    after: dict[str, Any] | None
+
+
+class Deleted(StrEnum):
+    """What a receipt is for."""
+
+    PROFILE = "profile"
+    HOUSEHOLD = "household"
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """That something was deleted, when, and how many rows of which tables; nothing about whom."""
+
+    id: UUID
+    kind: Deleted
+    deleted_at: datetime
+    rows_by_table: dict[str, int]

@@ -13,7 +13,7 @@ In SQL other domains may use, besides:
   mention, unclassified; does nothing for known ones, nor beyond 20 000 titles of one household.
 """
 
-from watchkeeper.catalogue.repository import delete_of_household as forget_household
+from watchkeeper.catalogue.repository import delete_own_titles as forget_titles
 from watchkeeper.catalogue.repository import list_names as list_title_names
 from watchkeeper.catalogue.rules import title_id_for
 from watchkeeper.catalogue.service import (
@@ -32,7 +32,7 @@ __all__ = [
     "Title",
     "TitleChange",
     "add_global_titles",
-    "forget_household",
+    "forget_titles",
     "list_title_names",
     "plan_titles",
     "title_id_for",

@@ -93,9 +93,14 @@ async def list_names(unit: UnitOfWork, household_id: UUID, ids: Sequence[UUID]) 
     return {row.id: row.name for row in await unit.execute(statement)}
 
 
-async def delete_of_household(unit: UnitOfWork, household_id: UUID) -> int:
-    """Remove a household's own titles and return how many there were. One statement."""
-    result = await unit.execute(titles.delete().where(titles.c.household_id == household_id))
+async def delete_own_titles(unit: UnitOfWork, household_id: UUID, ids: Sequence[UUID]) -> int:
+    """Remove those of the given titles that only this household knows. One statement."""
+    result = await unit.execute(
+        titles.delete().where(
+            titles.c.household_id == household_id,
+            titles.c.id == bindparam("ids", list(ids), type_=ARRAY(Uuid)).any_(),
+        )
+    )
     return int(result.rowcount)
 
 

@@ -81,6 +81,13 @@ class Tidy(StrEnum):
     ONLY = "only"
 
 
+class ExportForm(StrEnum):
+    """In which form an export is written."""
+
+    JSON = "json"
+    CSV = "csv"
+
+
 def _print_version(is_wanted: bool) -> None:
     if is_wanted:
         typer.echo(f"watchkeeper {__version__}")
@@ -194,6 +201,71 @@ def tokens(
     from watchkeeper.cli.tokens import print_tokens
 
     print_tokens(data_dir, viewers=viewers, hours=hours)
+
+
+@app.command()
+def export(
+    household: Annotated[
+        str,
+        typer.Option(
+            metavar="EMAIL_OR_ID", help="A guardian's address, or the id of the household."
+        ),
+    ],
+    output: Annotated[
+        Path, typer.Option(metavar="FILE", help="Where to write; a file that isn't there yet.")
+    ],
+    child: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Only this person of the household, by name or id."),
+    ] = None,
+    form: Annotated[
+        ExportForm,
+        typer.Option("--format", help="One JSON document, or a ZIP archive of CSV files."),
+    ] = ExportForm.JSON,
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """Write what is kept about a family into a file.
+
+    A whole household's or one child's data, without passwords, PINs, tokens and codes. Only the
+    file's owner can read it.
+    """
+    from watchkeeper.cli.export import export as run
+
+    run(
+        data_dir,
+        household=household,
+        child=child,
+        form=form.value,
+        output=output,
+        as_json=as_json,
+    )
+
+
+@app.command()
+def purge(
+    household: Annotated[
+        str | None,
+        typer.Option(
+            metavar="EMAIL_OR_ID",
+            help="Delete this household, at once and for good, instead of what is old.",
+        ),
+    ] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Delete the household unasked.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only say how many rows are too old.")
+    ] = False,
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """Forget what is old, or delete a household.
+
+    A running service forgets every hour by itself; this does it now. A deletion prints a receipt,
+    which holds nothing about anybody.
+    """
+    from watchkeeper.cli.purge import purge as run
+
+    run(data_dir, household=household, is_sure=yes, is_dry=dry_run, as_json=as_json)
 
 
 @users.command("create")

@@ -10,7 +10,14 @@ from pathlib import Path
 from typing import ClassVar, Literal
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationInfo,
+    field_validator,
+)
 
 PREFIX = "WATCHKEEPER_"
 
@@ -262,6 +269,36 @@ class EventSettings(Concern):
         description="Seconds without an event after which a comment is sent, so that proxies and "
         "players see that the stream lives; players wait for 45 s.",
     )
+
+
+class PrivacySettings(Concern):
+    """How long what is known about families is kept."""
+
+    part = "PRIVACY_"
+
+    detail_days: int = Field(
+        90,
+        ge=7,
+        le=3650,
+        description="Days that sessions, grants and decisions are kept; a week at least, so that "
+        "the weekly report is whole.",
+    )
+    daily_totals_days: int = Field(
+        365,
+        ge=7,
+        le=3650,
+        description="Days that the daily totals of a profile are kept, at least as long as detail.",
+    )
+    audit_days: int = Field(
+        365, ge=30, le=3650, description="Days that lines of the audit trail are kept."
+    )
+
+    @field_validator("daily_totals_days")
+    @classmethod
+    def _check_totals(cls, days: int, info: ValidationInfo) -> int:
+        if days < info.data.get("detail_days", days):
+            raise ValueError("must be at least the days that detail is kept")
+        return days
 
 
 class LoggingSettings(Concern):

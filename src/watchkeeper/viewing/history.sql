@@ -18,15 +18,16 @@ WHERE p.household_id = :household_id AND p.profile_id = :profile_id
 -- its viewing day, so a session that passes a reset shows on both dates with its shares. A session
 -- that was credited nothing shows on the date on which it began. Dates are given whole, newest
 -- first, until at_most entries are reached; left_out_on is the first date that wasn't given, null
--- when all were. Slices are added up day by day, and the session of each given entry is looked up
--- by its key (the LIMIT keeps it so): the planner can't know how many there are, and would
--- sometimes read whole tables.
+-- when all were. A row without a session is what its date came to, counted or exempt: the sum of
+-- its entries, and all that is left of them when detail was forgotten. Slices are added up day by
+-- day, and the session of each given entry is looked up by its key (the LIMIT keeps it so): the
+-- planner can't know how many there are, and would sometimes read whole tables.
 -- Parameters: household_id, profile_id, first_on, last_on (dates, inclusive), since and until
 -- (instants between which every day of the range starts), at_most (entries).
 -- Index: days_pkey, slices_by_day, sessions_by_start, sessions_open, sessions_pkey, titles_pk.
 -- Budget: one statement a page.
 WITH shown AS MATERIALIZED (
-    SELECT d.starts_at, d.ends_at, d.label
+    SELECT d.starts_at, d.ends_at, d.label, d.counted_ms, d.exempt_ms
     FROM viewing.days d
     WHERE d.household_id = :household_id AND d.profile_id = :profile_id
       AND d.starts_at >= :since AND d.starts_at < :until
@@ -77,6 +78,15 @@ LEFT JOIN catalogue.pub_titles t
     ON t.id = w.title_id AND (t.household_id IS NULL OR t.household_id = :household_id)
 LEFT JOIN accounts.pub_devices d
     ON d.household_id = :household_id AND d.device_id = s.device_id
+UNION ALL
+SELECT t.label, NULL, NULL, NULL, t.watched_ms, t.is_educational, NULL, NULL, cut.left_out_on
+FROM cut
+JOIN (
+    SELECT d.label, sum(d.counted_ms)::bigint AS watched_ms, false AS is_educational
+    FROM shown d GROUP BY d.label
+    UNION ALL
+    SELECT d.label, sum(d.exempt_ms)::bigint, true FROM shown d GROUP BY d.label
+) t ON cut.left_out_on IS NULL OR t.label > cut.left_out_on
 
 -- name: list_children
 -- The children of a household with their limits, the household's time, and the newest day that

@@ -1,8 +1,8 @@
 """Reads what was watched: the pages of a history, and the week of a household's children."""
 
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time
 from typing import Any
 from uuid import UUID
@@ -12,7 +12,7 @@ from watchkeeper.core.queries import Queries
 from watchkeeper.viewing.policy_records import policy_from_row
 from watchkeeper.viewing.policy_types import DaySettings, Policy
 from watchkeeper.viewing.records import day_from_row
-from watchkeeper.viewing.rules.report import DateRange, HistoryEntry, WatchedTitle
+from watchkeeper.viewing.rules.report import DateRange, HistoryEntry, WatchedTitle, WatchedTotal
 from watchkeeper.viewing.types import DayState, ViewingDay
 
 QUERIES = Queries("watchkeeper.viewing", "history.sql")
@@ -28,12 +28,14 @@ class HistorySubject:
 
 @dataclass(frozen=True, slots=True)
 class HistoryPage:
-    """Entries of whole dates, in no order.
+    """Entries of whole dates, in no order, and what each date came to.
 
-    `left_out_on` is the newest date of the asked range that didn't fit, None when all did.
+    Totals are kept longer than entries, so they can't be added up from them. `left_out_on` is the
+    newest date of the asked range that didn't fit, None when all did.
     """
 
     entries: tuple[HistoryEntry, ...]
+    totals: dict[date, WatchedTotal]
     left_out_on: date | None
 
 
@@ -95,7 +97,8 @@ async def read_history(
         )
     ).all()
     return HistoryPage(
-        entries=tuple(_entry(row) for row in rows),
+        entries=tuple(_entry(row) for row in rows if row.session_id is not None),
+        totals=_totals(row for row in rows if row.session_id is None),
         left_out_on=rows[0].left_out_on if rows else None,
     )
 
@@ -169,6 +172,18 @@ def _entry(row: Any) -> HistoryEntry:
         device_type=row.device_type,
         device_name=row.device_name,
     )
+
+
+def _totals(rows: Iterable[Any]) -> dict[date, WatchedTotal]:
+    totals: dict[date, WatchedTotal] = {}
+    for row in rows:
+        before = totals.get(row.label, WatchedTotal())
+        totals[row.label] = (
+            replace(before, educational_ms=row.credited_ms)
+            if row.is_educational
+            else replace(before, counted_ms=row.credited_ms)
+        )
+    return totals
 
 
 def _day_settings(row: Any) -> DaySettings:

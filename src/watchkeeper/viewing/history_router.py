@@ -12,6 +12,7 @@ from watchkeeper.accounts.dependencies import ElevatedGuardian
 from watchkeeper.core.pagination import read_cursor, write_cursor
 from watchkeeper.core.problem_documents import problem_responses
 from watchkeeper.core.problems import InvalidRequest
+from watchkeeper.core.spreadsheets import csv_lines
 from watchkeeper.viewing.access import household_of
 from watchkeeper.viewing.history_schemas import (
     HISTORY_CSV_COLUMNS,
@@ -25,7 +26,6 @@ from watchkeeper.viewing.history_schemas import (
 )
 from watchkeeper.viewing.service.history import History, HistoryAnswer, HistoryRequest
 from watchkeeper.viewing.service.weekly_report import WeeklyReports
-from watchkeeper.viewing.spreadsheets import csv_lines
 
 CSV = "text/csv; charset=utf-8"
 router = APIRouter(

@@ -10,11 +10,11 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from watchkeeper.core.problems import InvalidRequest
 from watchkeeper.core.schemas import EARLIEST, LATEST, Answer, Instant, LocalDate, minutes_of
+from watchkeeper.core.spreadsheets import csv_lines
 from watchkeeper.viewing.rules.report import DailyTotal, DateRange, HistoryDay, HistoryEntry
 from watchkeeper.viewing.rules.report import iso_week as dates_of_week
 from watchkeeper.viewing.service.history import HistoryAnswer
 from watchkeeper.viewing.service.weekly_report import ChildReport, WeeklyReport
-from watchkeeper.viewing.spreadsheets import csv_lines
 
 UNKNOWN_TITLE = "Unknown title"
 _WEEK = re.compile(r"(\d{4})-W(\d{2})", re.ASCII)

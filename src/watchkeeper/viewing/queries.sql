@@ -17,7 +17,8 @@ JOIN accounts.pub_households h ON h.household_id = v.household_id
 -- name: load_viewers
 -- Locks the viewers in key order and reads their open sessions, the named session, the days that
 -- may still be credited, and the classification of titles; also whether the caller's credential
--- still holds. Parameters: parallel arrays, one element a heartbeat, and now.
+-- still holds, and the version of what guardians decided, null for a profile that is gone.
+-- Parameters: parallel arrays, one element a heartbeat, and now.
 -- Index: primary keys, sessions_open, sessions_by_start_key. Budget: one statement a batch.
 SELECT "position", version, credential, is_device_known, device_name, title_id, titles, days,
        sessions, named

@@ -15,7 +15,6 @@ def subscribe(subscriptions: Subscriptions) -> None:
     """Follow what decides whether, and when, a household is reported."""
     subscriptions.on(ProfileCreated, plan_reports)
     subscriptions.on(ProfileChanged, follow_kind)
-    subscriptions.on(ProfileDeleted, end_reports)
     subscriptions.on(HouseholdTimeChanged, follow_time)
 
 

@@ -9,6 +9,7 @@ from uuid import UUID
 
 from watchkeeper.core.auth import DevicePrincipal, Principal, UserPrincipal
 from watchkeeper.core.database import UnitOfWork
+from watchkeeper.core.problems import NotFound
 from watchkeeper.core.queries import Queries
 from watchkeeper.viewing.policy_records import policy_from_row
 from watchkeeper.viewing.policy_types import DaySettings, Policy
@@ -268,10 +269,13 @@ async def find_session_profile(
 
 
 async def lock_viewers(unit: UnitOfWork, household_id: UUID, profile_ids: Sequence[UUID]) -> None:
-    """Hold back heartbeats and other changes of these profiles until the transaction ends."""
-    await unit.execute(
-        QUERIES["lock_viewers"], {"household_id": household_id, "profiles": list(profile_ids)}
-    )
+    """Hold back heartbeats and other changes of these profiles until the transaction ends.
+
+    Raises `NotFound` when none of them is left: whoever waited for a deletion changes nothing.
+    """
+    parameters = {"household_id": household_id, "profiles": list(profile_ids)}
+    if not (await unit.execute(QUERIES["lock_viewers"], parameters)).all():
+        raise NotFound("We couldn't find that profile.")
 
 
 @dataclass(frozen=True, slots=True)

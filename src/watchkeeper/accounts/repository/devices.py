@@ -1,5 +1,6 @@
 """Devices of a household, their pairings, and the codes that pair them."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -16,11 +17,12 @@ from watchkeeper.core.database import UnitOfWork
 
 @dataclass(frozen=True, slots=True)
 class OpenCode:
-    """What an open pairing code stands for."""
+    """What an open pairing code stands for, and the guardian who made it."""
 
     household_id: UUID
     profile_id: UUID
     device_name: str | None
+    created_by: UUID
 
 
 def _device(row: Any) -> Device:
@@ -97,6 +99,47 @@ async def lock_devices_of_profile(
     return [_device(row) for row in rows]
 
 
+async def lock_devices_of_household(unit: UnitOfWork, household_id: UUID) -> list[Device]:
+    """All devices of a household, removed ones included."""
+    rows = await unit.execute(
+        select(devices)
+        .where(devices.c.household_id == household_id)
+        .order_by(devices.c.device_id)
+        .with_for_update()
+    )
+    return [_device(row) for row in rows]
+
+
+async def lock_devices_to_delete(
+    unit: UnitOfWork, household_id: UUID, profile_id: UUID, used_alone: Iterable[str]
+) -> list[Device]:
+    """The devices that go with a profile: those that were last paired with it, removed or not,
+    and the unpaired ones among `used_alone`, device ids on which only this profile played.
+    """
+    rows = await unit.execute(
+        select(devices)
+        .where(
+            devices.c.household_id == household_id,
+            (devices.c.last_profile_id == profile_id)
+            | (devices.c.last_profile_id.is_(None) & devices.c.device_id.in_(list(used_alone))),
+        )
+        .order_by(devices.c.device_id)
+        .with_for_update()
+    )
+    return [_device(row) for row in rows]
+
+
+async def claim_devices(
+    unit: UnitOfWork, household_id: UUID, profile_id: UUID, device_ids: Iterable[str]
+) -> None:
+    """Note that unpaired devices were one profile's, so that they go with it."""
+    await unit.execute(
+        update(devices)
+        .where(devices.c.household_id == household_id, devices.c.device_id.in_(list(device_ids)))
+        .values(last_profile_id=profile_id)
+    )
+
+
 async def count_paired_devices(unit: UnitOfWork, household_id: UUID) -> int:
     """How many devices of a household are paired with a child."""
     query = (
@@ -113,6 +156,7 @@ async def store_pairing(unit: UnitOfWork, device: Device) -> Device:
         "device_type": device.device_type,
         "name": device.name,
         "profile_id": device.profile_id,
+        "last_profile_id": device.profile_id,
         "pairing_id": device.pairing_id,
         "paired_at": device.paired_at,
         "last_seen_at": device.last_seen_at,
@@ -161,7 +205,6 @@ async def insert_code(
     code_hash: bytes,
     code: OpenCode,
     *,
-    created_by: UUID,
     tries_left: int,
     expires_at: datetime,
 ) -> bool:
@@ -173,7 +216,7 @@ async def insert_code(
             household_id=code.household_id,
             profile_id=code.profile_id,
             device_name=code.device_name,
-            created_by=created_by,
+            created_by=code.created_by,
             tries_left=tries_left,
             expires_at=expires_at,
         )
@@ -199,10 +242,13 @@ async def try_code(unit: UnitOfWork, code_hash: bytes, now: datetime) -> OpenCod
                 pairing_codes.c.household_id,
                 pairing_codes.c.profile_id,
                 pairing_codes.c.device_name,
+                pairing_codes.c.created_by,
             )
         )
     ).one_or_none()
-    return OpenCode(row.household_id, row.profile_id, row.device_name) if row else None
+    if row is None:
+        return None
+    return OpenCode(row.household_id, row.profile_id, row.device_name, row.created_by)
 
 
 async def use_code(unit: UnitOfWork, code_hash: bytes, now: datetime) -> None:
@@ -218,5 +264,14 @@ async def delete_codes_of_profile(unit: UnitOfWork, household_id: UUID, profile_
         delete(pairing_codes).where(
             pairing_codes.c.household_id == household_id,
             pairing_codes.c.profile_id == profile_id,
+        )
+    )
+
+
+async def delete_codes_of_user(unit: UnitOfWork, household_id: UUID, user_id: UUID) -> None:
+    """Withdraw the codes that a guardian made."""
+    await unit.execute(
+        delete(pairing_codes).where(
+            pairing_codes.c.household_id == household_id, pairing_codes.c.created_by == user_id
         )
     )

@@ -23,6 +23,12 @@ _STATEMENTS = {
             WHERE expires_at < :before LIMIT :at_most FOR UPDATE SKIP LOCKED
         ))
     """),
+    "invitations": text("""
+        DELETE FROM accounts.invitations WHERE code_hash = ANY (ARRAY(
+            SELECT code_hash FROM accounts.invitations
+            WHERE expires_at < :before LIMIT :at_most FOR UPDATE SKIP LOCKED
+        ))
+    """),
     "pin_attempts": text("""
         DELETE FROM accounts.pin_attempts
         WHERE (household_id, subject) IN (
@@ -36,6 +42,7 @@ _STATEMENTS = {
 _KEPT_FOR = {
     "sign_ins": timedelta(days=2),
     "pairing_codes": timedelta(),
+    "invitations": timedelta(),
     "pin_attempts": timedelta(days=30),
 }
 

@@ -1,16 +1,12 @@
-"""Households, their time settings, and the audit trail."""
+"""Households, their time settings, and receipts of deletions."""
 
-from datetime import datetime
-from typing import Any
 from uuid import UUID
 
-import structlog
 from sqlalchemy import insert, select, update
 
-from watchkeeper.accounts.models import audit, households
-from watchkeeper.accounts.types import Household, HouseholdTime
+from watchkeeper.accounts.models import deletion_receipts, households
+from watchkeeper.accounts.types import Household, HouseholdTime, Receipt
 from watchkeeper.core.database import UnitOfWork
-from watchkeeper.core.ids import new_id
 
 
 async def insert_household(unit: UnitOfWork, household: Household) -> None:
@@ -47,6 +43,39 @@ async def find_household(
     )
 
 
+async def list_household_ids(unit: UnitOfWork, after: UUID | None, at_most: int) -> list[UUID]:
+    """The next ids of households in order, for work that goes through all of them."""
+    query = select(households.c.household_id).order_by(households.c.household_id).limit(at_most)
+    if after is not None:
+        query = query.where(households.c.household_id > after)
+    return list((await unit.execute(query)).scalars())
+
+
+async def hold_household(unit: UnitOfWork, household_id: UUID) -> bool:
+    """Keep everybody out who changes or joins a household; False when there is none.
+
+    Who only refers to it may go on, and is waited for when its row is deleted.
+    """
+    query = (
+        select(households.c.household_id)
+        .where(households.c.household_id == household_id)
+        .with_for_update(key_share=True)
+    )
+    return (await unit.execute(query)).one_or_none() is not None
+
+
+async def insert_receipt(unit: UnitOfWork, receipt: Receipt) -> None:
+    """Store a receipt."""
+    await unit.execute(
+        insert(deletion_receipts).values(
+            id=receipt.id,
+            kind=receipt.kind,
+            deleted_at=receipt.deleted_at,
+            rows_by_table=receipt.rows_by_table,
+        )
+    )
+
+
 async def store_time(unit: UnitOfWork, household_id: UUID, time: HouseholdTime) -> None:
     """Store a household's time settings."""
     await unit.execute(
@@ -56,32 +85,5 @@ async def store_time(unit: UnitOfWork, household_id: UUID, time: HouseholdTime) 
             timezone=time.timezone,
             reset_hour=time.reset_hour,
             weekend_days=list(time.weekend_days),
-        )
-    )
-
-
-async def append_audit(
-    unit: UnitOfWork,
-    household_id: UUID,
-    *,
-    at: datetime,
-    actor: str,
-    action: str,
-    subject: str,
-    before: dict[str, Any] | None = None,
-    after: dict[str, Any] | None = None,
-) -> None:
-    """Add one line to a household's audit trail; the request id is the current request's."""
-    await unit.execute(
-        insert(audit).values(
-            household_id=household_id,
-            id=new_id(),
-            at=at,
-            actor=actor,
-            action=action,
-            subject=subject,
-            before=before,
-            after=after,
-            request_id=structlog.contextvars.get_contextvars().get("request_id"),
         )
     )

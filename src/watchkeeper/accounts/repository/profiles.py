@@ -3,7 +3,7 @@
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy import func, insert, select, update
 
 from watchkeeper.accounts.models import profiles
 from watchkeeper.accounts.types import Profile
@@ -42,6 +42,16 @@ async def find_profile(
     return _profile(row) if row else None
 
 
+async def lock_profiles(unit: UnitOfWork, household_id: UUID) -> None:
+    """Lock the profiles of a household in key order, before the household is deleted."""
+    await unit.execute(
+        select(profiles.c.id)
+        .where(profiles.c.household_id == household_id)
+        .order_by(profiles.c.id)
+        .with_for_update()
+    )
+
+
 async def count_profiles(unit: UnitOfWork, household_id: UUID) -> int:
     """How many profiles a household has."""
     query = (
@@ -70,13 +80,4 @@ async def store_profile(unit: UnitOfWork, profile: Profile) -> None:
         update(profiles)
         .where(profiles.c.household_id == profile.household_id, profiles.c.id == profile.id)
         .values(name=profile.name, is_child=profile.is_child, avatar=profile.avatar)
-    )
-
-
-async def delete_profile(unit: UnitOfWork, profile: Profile) -> None:
-    """Delete a profile's row."""
-    await unit.execute(
-        delete(profiles).where(
-            profiles.c.household_id == profile.household_id, profiles.c.id == profile.id
-        )
     )

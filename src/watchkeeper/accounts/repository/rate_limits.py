@@ -1,6 +1,7 @@
 """Limits on calls, shared by all processes: the instants of the recent calls, one row a caller."""
 
 import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -28,6 +29,10 @@ _GIVE_BACK = text("""
     UPDATE accounts.rate_limits SET hits = trim_array(hits, 1)
     WHERE subject = :subject AND cardinality(hits) > 0
 """)
+
+_FORGET_CALLERS = text(
+    "DELETE FROM accounts.rate_limits WHERE subject = ANY (CAST(:subjects AS text[]))"
+)
 
 _FORGET = text("""
     DELETE FROM accounts.rate_limits WHERE subject = ANY (ARRAY(
@@ -77,6 +82,12 @@ async def take_call(unit: UnitOfWork, limit: Limit, caller: str, now: datetime) 
 async def give_call_back(unit: UnitOfWork, limit: Limit, caller: str) -> None:
     """Take the last counted call back, in the transaction that counted it."""
     await unit.execute(_GIVE_BACK, {"subject": _subject(limit, caller)})
+
+
+async def forget_callers(unit: UnitOfWork, callers: Iterable[tuple[Limit, str]]) -> int:
+    """Forget what was counted of some callers; returns how many rows went."""
+    subjects = [_subject(limit, caller) for limit, caller in callers]
+    return int((await unit.execute(_FORGET_CALLERS, {"subjects": subjects})).rowcount)
 
 
 async def forget_stale(unit: UnitOfWork, now: datetime, *, at_most: int) -> int:

@@ -125,6 +125,13 @@ async def end_sign_ins_of_user(
     )
 
 
+async def end_sign_ins_of_household(
+    unit: UnitOfWork, household_id: UUID, reason: EndReason, now: datetime
+) -> list[EndedSignIn]:
+    """End every sign-in of a household."""
+    return await _end(unit, sign_ins.c.household_id == household_id, reason, now)
+
+
 async def _end(unit: UnitOfWork, which: Any, reason: EndReason, now: datetime) -> list[EndedSignIn]:
     rows = await unit.execute(
         update(sign_ins)

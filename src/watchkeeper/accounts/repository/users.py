@@ -5,11 +5,11 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Select, select, update
+from sqlalchemy import Select, delete, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from watchkeeper.accounts.models import households, users
-from watchkeeper.accounts.types import User
+from watchkeeper.accounts.types import Guardian, User
 from watchkeeper.core.auth import Role
 from watchkeeper.core.database import UnitOfWork
 
@@ -109,3 +109,21 @@ async def has_users(unit: UnitOfWork) -> bool:
     """Whether anybody has an account; demo data are only put into an empty database."""
     query = select(select(users.c.id).exists())
     return bool((await unit.execute(query)).scalar_one())
+
+
+async def list_guardians(unit: UnitOfWork, household_id: UUID) -> list[Guardian]:
+    """The guardians of a household, in the order in which they joined."""
+    rows = await unit.execute(
+        select(users.c.id, users.c.email, users.c.created_at)
+        .where(users.c.household_id == household_id)
+        .order_by(users.c.created_at, users.c.id)
+    )
+    return [Guardian(row.id, row.email, row.created_at) for row in rows]
+
+
+async def delete_guardian(unit: UnitOfWork, household_id: UUID, user_id: UUID) -> bool:
+    """Delete the account of a guardian of this household, and its sign-ins with it."""
+    result = await unit.execute(
+        delete(users).where(users.c.id == user_id, users.c.household_id == household_id)
+    )
+    return bool(result.rowcount)

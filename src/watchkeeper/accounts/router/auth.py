@@ -1,17 +1,11 @@
 """`/auth`: registration, sign-in, refresh, sign-out, password."""
 
-from datetime import datetime
-
 from fastapi import APIRouter, Request, Response, status
 
 from watchkeeper.accounts import rules
 from watchkeeper.accounts.dependencies import CurrentUser, Now, TheAccounts
-from watchkeeper.accounts.router.refresh_cookie import (
-    clear_cookie,
-    is_browser,
-    read_cookie,
-    set_cookie,
-)
+from watchkeeper.accounts.router.refresh_cookie import clear_cookie, read_cookie
+from watchkeeper.accounts.router.signed_in import address_of, answer_with_tokens, client_of
 from watchkeeper.accounts.schemas import (
     HouseholdAnswer,
     MeAnswer,
@@ -22,28 +16,9 @@ from watchkeeper.accounts.schemas import (
     SignInRequest,
     UserAnswer,
 )
-from watchkeeper.accounts.types import SignedIn
 from watchkeeper.core.problem_documents import problem_responses
 
 router = APIRouter(prefix="/auth", tags=["auth"], responses=problem_responses(401, 403, 409, 429))
-
-
-def _address(request: Request) -> str | None:
-    return request.client.host if request.client else None
-
-
-def _client(request: Request) -> str:
-    """What the person signs in with, for a list of sign-ins; only printable characters."""
-    agent = request.headers.get("user-agent", "")[:200]
-    return "".join(char for char in agent if char.isprintable()) or "unknown"
-
-
-def _answer(
-    request: Request, response: Response, signed_in: SignedIn, now: datetime
-) -> SignInAnswer:
-    if is_browser(request):
-        set_cookie(request, response, signed_in, now)
-    return SignInAnswer.of(signed_in, with_refresh_token=not is_browser(request))
 
 
 @router.post("/register", status_code=status.HTTP_201_CREATED)
@@ -56,11 +31,11 @@ async def register(
         password=body.password,
         household_name=body.household_name,
         timezone=body.timezone,
-        address=_address(request),
-        client=_client(request),
+        address=address_of(request),
+        client=client_of(request),
         now=now,
     )
-    return _answer(request, response, signed_in, now)
+    return answer_with_tokens(request, response, signed_in, now)
 
 
 @router.post("/login")
@@ -71,11 +46,11 @@ async def login(
     signed_in = await accounts.sign_ins.sign_in(
         body.email,
         body.password,
-        address=_address(request),
-        client=_client(request),
+        address=address_of(request),
+        client=client_of(request),
         now=now,
     )
-    return _answer(request, response, signed_in, now)
+    return answer_with_tokens(request, response, signed_in, now)
 
 
 @router.post("/refresh")
@@ -89,7 +64,7 @@ async def refresh(
     """Exchange a refresh token, from the body or the browser's cookie, for new tokens."""
     token = body.refresh_token if body else read_cookie(request)
     signed_in = await accounts.sign_ins.refresh(token, now)
-    return _answer(request, response, signed_in, now)
+    return answer_with_tokens(request, response, signed_in, now)
 
 
 @router.post("/logout", status_code=status.HTTP_204_NO_CONTENT)

@@ -12,6 +12,7 @@ from watchkeeper.accounts.dependencies import (
     StartingGuardian,
     TheAccounts,
 )
+from watchkeeper.accounts.household_schemas import ReceiptAnswer
 from watchkeeper.accounts.schemas import (
     ProfileAnswer,
     ProfileChanges,
@@ -57,9 +58,9 @@ async def change_profile(
     return ProfileAnswer.of(await accounts.profiles.change(guardian, profile_id, changes, now))
 
 
-@router.delete("/{id}", status_code=status.HTTP_204_NO_CONTENT)
+@router.delete("/{id}")
 async def delete_profile(
     profile_id: ProfileId, guardian: ElevatedGuardian, accounts: TheAccounts, now: Now
-) -> None:
-    """Delete a profile and what is kept about it."""
-    await accounts.profiles.delete(guardian, profile_id, now)
+) -> ReceiptAnswer:
+    """Delete a profile and all that is kept about it, at once; the receipt says nothing of whom."""
+    return ReceiptAnswer.of(await accounts.deletions.delete_profile(guardian, profile_id, now))

@@ -1,7 +1,10 @@
 """The use cases of accounts: load, decide, store, announce. `Accounts` puts them together."""
 
+from watchkeeper.accounts.service.audit_trail import AuditTrail
 from watchkeeper.accounts.service.confirmation import Confirmation
+from watchkeeper.accounts.service.deletion import Deletions
 from watchkeeper.accounts.service.devices import Devices
+from watchkeeper.accounts.service.guardians import Guardians
 from watchkeeper.accounts.service.limits import CallLimits
 from watchkeeper.accounts.service.notifications import Notifications
 from watchkeeper.accounts.service.pin_checks import PinChecks
@@ -25,7 +28,10 @@ class Accounts:
         self.users = Users(floor, hasher)
         self.sign_ins = SignIns(floor, settings, hasher, limits, confirmation)
         self.registration = Registration(floor, hasher, limits, self.sign_ins)
+        self.guardians = Guardians(floor, hasher, limits, self.sign_ins)
+        self.audit_trail = AuditTrail(floor)
         self.profiles = Profiles(floor)
+        self.deletions = Deletions(floor, limits, confirmation)
         self.devices = Devices(floor, limits)
         self.notifications = Notifications(floor)
         self.pin_checks = PinChecks(floor, hasher)

@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from watchkeeper.accounts.repository import households
+from watchkeeper.accounts.repository.audit_trail import append_audit
 from watchkeeper.core.auth import DevicePrincipal, Principal
 from watchkeeper.core.database import UnitOfWork
 
@@ -31,9 +31,10 @@ async def record_audit(
 
     `actor` is the caller, or a word such as ``cli``; `action` a past-tense name with a dot,
     `subject` what it was done to, as ``kind:id``; `before` and `after` are JSON values without
-    secrets. The request id is the current request's.
+    secrets. The request id is the current request's. Raises `NotFound` (404) when the household
+    was deleted meanwhile.
     """
-    await households.append_audit(
+    await append_audit(
         unit,
         household_id,
         at=at,

@@ -71,7 +71,8 @@ class Devices:
         household_id = household_of(principal)
 
         async def store(unit: UnitOfWork) -> PairingCode:
-            profile = await profiles.find_profile(unit, household_id, profile_id)
+            # Locked, so that no code outlives a profile that is being deleted.
+            profile = await profiles.find_profile(unit, household_id, profile_id, with_lock=True)
             if profile is None:
                 raise NotFound
             if not profile.is_child:
@@ -79,14 +80,14 @@ class Devices:
             await self._limits.admit(unit, self._limits.codes_of_household, str(household_id), now)
             expires_at = now + rules.PAIRING_CODE_VALID_FOR
             code = await self._insert_code(
-                unit, OpenCode(household_id, profile_id, name), principal, expires_at
+                unit, OpenCode(household_id, profile_id, name, principal.user_id), expires_at
             )
             return PairingCode(code, profile_id, expires_at)
 
         return await self._floor.database.run(store)
 
     async def _insert_code(
-        self, unit: UnitOfWork, stands_for: OpenCode, principal: UserPrincipal, expires_at: datetime
+        self, unit: UnitOfWork, stands_for: OpenCode, expires_at: datetime
     ) -> str:
         """Draw codes until one is free, which the first nearly always is."""
         while True:
@@ -97,7 +98,6 @@ class Devices:
                 unit,
                 self._hash(code),
                 stands_for,
-                created_by=principal.user_id,
                 tries_left=rules.PAIRING_TRIES,
                 expires_at=expires_at,
             ):
@@ -139,8 +139,10 @@ class Devices:
             return WrongPairingCode()
         await rate_limits.give_call_back(unit, limits.wrong_codes_from_address, network)
         await rate_limits.give_call_back(unit, limits.wrong_codes_from_anywhere, "")
+        profile = await profiles.find_profile(
+            unit, code.household_id, code.profile_id, with_lock=True
+        )
         await households.find_household(unit, code.household_id, with_lock=True)
-        profile = await profiles.find_profile(unit, code.household_id, code.profile_id)
         if profile is None or not profile.is_child:
             return WrongPairingCode()
         before = await devices.lock_device_named(unit, code.household_id, wanted.device_id)
@@ -183,7 +185,8 @@ class Devices:
             unit,
             code.household_id,
             at=now,
-            actor=f"device:{wanted.device_id}",
+            # The device gives the code, and the guardian who made it let it in.
+            actor=f"user:{code.created_by}",
             action="device.paired",
             subject=f"device:{device.id}",
             after={"profile_id": str(code.profile_id), "device_type": wanted.device_type},

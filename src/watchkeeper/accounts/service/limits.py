@@ -11,6 +11,7 @@ from watchkeeper.core.database import UnitOfWork
 from watchkeeper.core.problems import TooManyRequests
 
 _MINUTE = timedelta(minutes=1)
+_TEN_MINUTES = timedelta(minutes=10)
 
 
 class CallLimits:
@@ -29,6 +30,9 @@ class CallLimits:
         # codes, 500 guesses in ten minutes hit one of a thousand open ones once in 12 days.
         self.wrong_codes_from_address = Limit("pair", PAIRING_TRIES, PAIRING_CODE_VALID_FOR)
         self.wrong_codes_from_anywhere = Limit("pair-all", 500, PAIRING_CODE_VALID_FOR)
+        # As with pairing, but nobody guesses 31^12: the limit keeps a flood from the database.
+        self.wrong_invitations_from_address = Limit("invited", PAIRING_TRIES, _TEN_MINUTES)
+        self.invitations_of_household = Limit("invite", 20, timedelta(hours=1))
         self.codes_of_household = Limit("pairing-code", 20, PAIRING_CODE_VALID_FOR)
 
     async def admit(self, unit: UnitOfWork, limit: Limit, caller: str, now: datetime) -> None:

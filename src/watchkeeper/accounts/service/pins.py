@@ -74,7 +74,7 @@ class Pins:
             if current_pin is None:
                 raise InvalidRequest.field("current_pin", "is needed, because there is a PIN")
             await self._checks.check(state.principal, current_pin, now)
-            await self._store(state.principal, new_pin, now)
+            await self._store(state.principal, new_pin, now, action="pin.changed")
             return
         if now >= state.started_at + rules.FIRST_PIN_WITHOUT_PASSWORD_FOR:
             if password is None:
@@ -88,7 +88,7 @@ class Pins:
         Raises `WrongPassword` (403), `TooManyRequests` (429), or `Overloaded` (503).
         """
         await self._confirmation.confirm(state.principal.user_id, password, now)
-        await self._store(state.principal, new_pin, now)
+        await self._store(state.principal, new_pin, now, action="pin.reset")
 
     async def get_status(self, state: SignInState, now: datetime) -> PinStatus:
         """Whether there is a PIN, and what this sign-in may do with it."""
@@ -119,7 +119,9 @@ class Pins:
 
         await self._floor.database.run(store)
 
-    async def _store(self, principal: UserPrincipal, pin: str, now: datetime) -> None:
+    async def _store(
+        self, principal: UserPrincipal, pin: str, now: datetime, *, action: str
+    ) -> None:
         household_id = household_of(principal)
         pin_hash = await self._floor.hashing.run(self._hasher.hash_pin, pin)
 
@@ -132,7 +134,7 @@ class Pins:
                 household_id,
                 at=now,
                 actor=principal,
-                action="pin.changed",
+                action=action,
                 subject=f"household:{household_id}",
             )
 

@@ -6,9 +6,9 @@ from typing import Any
 from uuid import UUID
 
 from watchkeeper.accounts import rules
-from watchkeeper.accounts.events import ProfileChanged, ProfileCreated, ProfileDeleted
+from watchkeeper.accounts.events import ProfileChanged, ProfileCreated
 from watchkeeper.accounts.problems import TooManyProfiles
-from watchkeeper.accounts.repository import devices, households, notifications, profiles
+from watchkeeper.accounts.repository import devices, households, profiles
 from watchkeeper.accounts.service.announcements import revoke_and_announce
 from watchkeeper.accounts.service.auditing import record_audit
 from watchkeeper.accounts.service.pin_checks import household_of
@@ -21,7 +21,7 @@ from watchkeeper.core.problems import NotFound
 
 
 class Profiles:
-    """Listing, adding, changing and deleting profiles of the caller's household."""
+    """Listing, adding and changing profiles of the caller's household."""
 
     def __init__(self, floor: Floor) -> None:
         self._floor = floor
@@ -87,32 +87,6 @@ class Profiles:
             return after
 
         return await self._floor.database.run(store)
-
-    async def delete(self, principal: UserPrincipal, profile_id: UUID, now: datetime) -> None:
-        """Delete a profile with its pairings and codes, and take it out of what was delivered.
-
-        Raises `NotFound` (404). Announces `DeviceRevoked` for its devices, and `ProfileDeleted`
-        before the row goes.
-        """
-        household_id = household_of(principal)
-
-        async def delete(unit: UnitOfWork) -> None:
-            profile = await _lock_profile(unit, household_id, profile_id)
-            await _withdraw_devices(unit, profile, now)
-            await unit.announce(ProfileDeleted(profile, now))
-            await notifications.take_profile_out(unit, household_id, profile_id)
-            await profiles.delete_profile(unit, profile)
-            # The trail says that a profile went, and nothing about the person.
-            await record_audit(
-                unit,
-                household_id,
-                at=now,
-                actor=principal,
-                action="profile.deleted",
-                subject=f"profile:{profile_id}",
-            )
-
-        await self._floor.database.run(delete)
 
 
 async def create_profile(unit: UnitOfWork, profile: Profile, *, actor: UserPrincipal | str) -> None:

@@ -8,6 +8,7 @@ from watchkeeper.accounts.passwords import Hasher
 from watchkeeper.accounts.problems import EmailTaken
 from watchkeeper.accounts.repository import households, sign_ins, users
 from watchkeeper.accounts.service.announcements import announce_ended
+from watchkeeper.accounts.service.auditing import record_audit
 from watchkeeper.accounts.types import EndReason, Household, User
 from watchkeeper.core.auth import Role, UserPrincipal
 from watchkeeper.core.database import UnitOfWork
@@ -77,6 +78,15 @@ class Users:
                 unit, user.id, EndReason.PASSWORD_RESET, now
             )
             await announce_ended(unit, ended, EndReason.PASSWORD_RESET, now)
+            if user.household_id is not None:
+                await record_audit(
+                    unit,
+                    user.household_id,
+                    at=now,
+                    actor="cli",
+                    action="password.reset",
+                    subject=f"user:{user.id}",
+                )
 
         await self._floor.database.run(store)
 

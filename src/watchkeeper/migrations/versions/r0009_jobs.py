@@ -5,7 +5,7 @@ from alembic import op
 from watchkeeper.migrations import run_sql_file
 
 revision = "0009"
-down_revision = "0006"
+down_revision = "0008"
 branch_labels = None
 depends_on = None
 

@@ -4,7 +4,7 @@ Everything is added up in milliseconds; who writes an answer rounds at the very 
 Source: viewing time, sections 1 (labels) and 6 (history, weekly report).
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from uuid import UUID
@@ -70,21 +70,33 @@ class HistoryEntry:
 
 
 @dataclass(frozen=True, slots=True)
+class WatchedTotal:
+    """What a date came to: what used the allowance, and what was watched without using it."""
+
+    counted_ms: int = 0
+    educational_ms: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class HistoryDay:
-    """A date with everything that was watched on it; the sums are those of the entries."""
+    """A date with what was watched on it.
+
+    `total` is what the date's viewing days hold: the sum of its entries, as long as they are kept.
+    """
 
     label: date
     entries: tuple[HistoryEntry, ...]
+    total: WatchedTotal = WatchedTotal()
 
     @property
     def counted_ms(self) -> int:
         """What used the allowance."""
-        return sum(entry.credited_ms for entry in self.entries if not entry.is_educational)
+        return self.total.counted_ms
 
     @property
     def educational_ms(self) -> int:
         """What was watched without using the allowance."""
-        return sum(entry.credited_ms for entry in self.entries if entry.is_educational)
+        return self.total.educational_ms
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,8 +131,10 @@ class DailyTotal:
         return 100 * self.counted_ms / (self.limit_minutes * MINUTE_MS)
 
 
-def fill_history(entries: Iterable[HistoryEntry], shown: DateRange) -> tuple[HistoryDay, ...]:
-    """Every date of `shown`, newest first, with its entries, newest first too."""
+def fill_history(
+    entries: Iterable[HistoryEntry], totals: Mapping[date, WatchedTotal], shown: DateRange
+) -> tuple[HistoryDay, ...]:
+    """Every date of `shown`, newest first, with its total and its entries, newest first too."""
     by_label: dict[date, list[HistoryEntry]] = {}
     for entry in entries:
         by_label.setdefault(entry.label, []).append(entry)
@@ -134,6 +148,7 @@ def fill_history(entries: Iterable[HistoryEntry], shown: DateRange) -> tuple[His
                     reverse=True,
                 )
             ),
+            totals.get(label, WatchedTotal()),
         )
         for label in shown.newest_first()
     )

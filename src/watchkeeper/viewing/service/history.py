@@ -80,7 +80,7 @@ class History:
             shown = cut_after(page, found.left_out_on)
             return HistoryAnswer(
                 wanted=wanted,
-                days=fill_history(found.entries, shown),
+                days=fill_history(found.entries, found.totals, shown),
                 next_on=next_newest(wanted, shown),
             )
 

@@ -17,10 +17,10 @@ def csv_lines(rows: Iterable[Iterable[object]]) -> str:
 
 
 def _cell(value: object) -> object:
-    return _harmless(value) if isinstance(value, str) else value
+    return harmless(value) if isinstance(value, str) else value
 
 
-def _harmless(text: str) -> str:
+def harmless(text: str) -> str:
     """Text that no spreadsheet takes for a formula, also not after leading spaces."""
     begins_formula = text.lstrip().startswith(_BEGIN_FORMULAS)
     return f"'{text}" if begins_formula or text.startswith(_CONTROL) else text
