@@ -244,6 +244,28 @@ async def test_a_half_built_index_is_found(subject: Subject, patient: Any) -> No
     assert finding.examples == ("viewing.half_built: invalid",)
 
 
+async def test_jobs_that_nobody_does_are_found(
+    subject: Subject, patient: Any, used_database: str
+) -> None:
+    await patient.execute(
+        "INSERT INTO jobs.pgqueuer (priority, status, entrypoint, execute_after) "
+        "VALUES (0, 'queued', 'viewing.close-silent', now() - interval '1 hour')"
+    )
+    assert of(await examine(subject), "queue").verdict is Verdict.WARNING
+    listener = await asyncpg.connect(
+        used_database, server_settings={"application_name": "watchkeeper-listener"}
+    )
+    try:
+        finding = of(await examine(subject), "queue")
+        assert finding.verdict is Verdict.FAULT
+        assert "watchkeeper worker" in str(finding.advice)
+    finally:
+        await listener.close()
+    await patient.execute("UPDATE jobs.pgqueuer SET status = 'failed'")
+    finding = of(await examine(subject), "queue")
+    assert (finding.verdict, "1 job was given up" in finding.found) == (Verdict.WARNING, True)
+
+
 async def test_silence_is_a_fault_while_a_service_runs(
     subject: Subject, patient: Any, used_database: str
 ) -> None:

@@ -1,12 +1,14 @@
 """A household in which everything was used that leaves something behind."""
 
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any
 from uuid import uuid4
 
 from tests.accounts.steps import post, query
 from tests.harness.family import PASSWORD, PIN, Family, Player
 from tests.harness.service import Service
+from watchkeeper.viewing.report_jobs import store_report
 
 
 @dataclass(slots=True)
@@ -45,6 +47,7 @@ class LivedIn:
         for child in (noa, leo):
             await household._live(child)
         await household._share_a_screen()
+        await household._hear_of_the_week()
         await household._collect()
         return household
 
@@ -67,6 +70,7 @@ class LivedIn:
         await family.call("DELETE", f"{path}s/{given['grant_id']}")
         for pin in (PIN, "0000"):
             await post(family.service, path, {"minutes": 5, "pin": pin}, token=child.tablet.token)
+        await self._decide_and_ask(child, marked)
         await family.grant(child.id, -240)
         await phone.send()
         lost = await family.pair(child.id, device_id=f"lost-{marked}")
@@ -78,6 +82,40 @@ class LivedIn:
         child.needles.add(avatar["avatar"])
         await family.call("PATCH", f"/profiles/{child.id}", json=avatar)
         await family.call("GET", f"/parental-controls/profiles/{child.id}/history")
+
+    async def _decide_and_ask(self, child: Child, marked: str) -> None:
+        """Hours, a date of their own, a lock, and two requests with words in them."""
+        family = self.family
+        child.needles |= {f"please-{marked}", f"answer-{marked}"}
+        hours = {"mon": [{"from": "07:00", "to": "20:00"}]}
+        await family.settings(child.id, windows=hours, day_limits={"mon": 90})
+        tomorrow = family.service.clock.now().date() + timedelta(days=1)
+        await family.override(child.id, tomorrow, limit_minutes=240, windows=[])
+        await family.lock(child.id)
+        await family.unlock(child.id)
+        asked = {"profile_id": child.id, "minutes": 5, "message": f"please-{marked}"}
+        for decision in ("approve", None):
+            request = await post(
+                family.service,
+                "/viewing-time/requests",
+                asked,
+                token=child.tablet.token,
+                idempotency_key=f"please-{marked} {decision}",
+            )
+            child.needles.add(request.json()["id"])
+            if decision:
+                path = f"/viewing-time/requests/{request.json()['id']}/answer"
+                body = {"decision": decision, "message": f"answer-{marked}"}
+                await family.call("POST", path, json=body)
+
+    async def _hear_of_the_week(self) -> None:
+        """The weekly report of both children, as the job delivers it, read by one guardian."""
+        service = self.family.service
+        payload = {"household_id": self.family.household_id, "week_on": "2026-03-09"}
+        await store_report(service.floor, service.app.state.weekly_reports, payload)
+        (told,) = (await self.family.call("GET", "/notifications"))["notifications"]
+        await self.family.call("POST", f"/notifications/{told['id']}/read")
+        self.needles.add(told["id"])
 
     async def _remove_device(self, device_id: str) -> None:
         devices = (await self.family.call("GET", "/devices"))["devices"]

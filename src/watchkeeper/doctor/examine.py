@@ -11,6 +11,7 @@ from watchkeeper.doctor.checks.dead_rows import check_dead_rows
 from watchkeeper.doctor.checks.disk import check_disk
 from watchkeeper.doctor.checks.indexes import check_indexes
 from watchkeeper.doctor.checks.privileges import check_privileges
+from watchkeeper.doctor.checks.queue import check_queue
 from watchkeeper.doctor.checks.retention import check_retention
 from watchkeeper.doctor.checks.secrets_file import check_secrets_file
 from watchkeeper.doctor.checks.silent_sessions import check_silent_sessions
@@ -38,8 +39,9 @@ DATA_CHECKS: tuple[Check, ...] = (
     check_time_zones,
     check_silent_sessions,
     check_retention,
+    check_queue,
 )
-"""Checks of the migrated schema. A queue's waiting and dead jobs are one more line here."""
+"""Checks of the migrated schema."""
 
 
 async def examine(subject: Subject) -> Diagnosis:

@@ -15,8 +15,6 @@ from watchkeeper.settings import Settings
 
 QUERIES = Queries("watchkeeper.doctor")
 EXAMPLES = 3
-DETAIL_DAYS = 90
-"""Days that sessions and slices are kept; older sums can't be compared."""
 
 # Sums of ten thousand families fit, which saves sorting them on disk.
 _WORK_MEMORY = "64MB"
@@ -39,8 +37,12 @@ class Subject:
     is_embedded: bool
     now: datetime
     machine_now: datetime
-    detail_days: int = DETAIL_DAYS
     on_progress: Progress = lambda _done, _total: None
+
+    @property
+    def detail_days(self) -> int:
+        """Days that sessions and slices are kept; older sums can't be compared."""
+        return self.settings.privacy.detail_days
 
     @property
     def detail_since(self) -> datetime:

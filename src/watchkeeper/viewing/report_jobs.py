@@ -98,8 +98,8 @@ async def store_report(floor: Floor, reports: WeeklyReports, payload: Payload) -
 
     async def work(unit: UnitOfWork) -> bool:
         children = [one.id for one in await list_profiles(unit, household_id) if one.is_child]
-        await lock_viewers(unit, household_id, children)
         try:
+            await lock_viewers(unit, household_id, children)
             report = await reports.make_in(unit, household_id, week, now)
         except NotFound:
             return False
