@@ -60,7 +60,8 @@ class Attendant:
         for number, name in enumerate(Playback.OBSERVED, start=1):
             self._playback.note(name, await self._mpv.find_property(name))
             await self._mpv.command("observe_property", number, name)
-        if await self._mpv.find_property("path") is not None:
+        # Until a file is loaded mpv calls it by its file name; `file-loaded` comes then.
+        if await self._mpv.find_property("track-list/count"):
             is_standing = await self._mpv.find_property("core-idle")
             self._playback.has_begun = bool(self._playback.properties["pause"] or not is_standing)
             await self._read_title()
