@@ -47,6 +47,7 @@ class Options:
 def simulate(data_dir: Path | None, options: Options, *, as_json: bool) -> None:
     """Play, say what was charged, and end with status 1 when a child was charged wrongly."""
     settings = command_settings(data_dir)
+    _allow_many_connections()
     with _runner() as runner:
         run, summary = runner.run(_simulate(settings, options))
     say_document(run, summary) if as_json else say_report(run, summary)
@@ -171,6 +172,12 @@ class _Ticker:
             sys.stderr.flush()
         else:
             note(line)
+
+
+def _allow_many_connections() -> None:
+    """Every child has connections of its own; the usual limit is for a thousand files."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def _runner() -> "asyncio.Runner":

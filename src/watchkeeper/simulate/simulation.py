@@ -20,6 +20,8 @@ from watchkeeper.simulate.households import SimulatedChild, SimulatedTitles
 from watchkeeper.simulate.judgement import Charges, Summary, Verdict
 from watchkeeper.simulate.network import Traffic, UnreliableNetwork, Weather
 
+# A few requests of a child may be late or repeated at once; kept for as long as the service does.
+_CONNECTIONS = httpx.Limits(max_connections=8, max_keepalive_connections=2, keepalive_expiry=60)
 _BALANCES_AT_ONCE = 10
 _TELL_EVERY_SECONDS = 0.5
 
@@ -57,23 +59,23 @@ class Simulation:
     traffic: Traffic = field(default_factory=Traffic)
     happened: Counter[str] = field(default_factory=Counter)
     _lives: list[_Life] = field(default_factory=list)
-    _service: httpx.AsyncHTTPTransport | None = None
+    _roads: list[httpx.AsyncHTTPTransport] = field(default_factory=list)
 
     async def __aenter__(self) -> Self:
-        # A connection for each child, as in life: none waits for another one's answer.
-        each = len(self.children)
-        self._service = httpx.AsyncHTTPTransport(
-            limits=httpx.Limits(max_connections=2 * each, max_keepalive_connections=each)
-        )
+        # One for all: to read the certificates takes longer than a thousand calls.
+        certificates = httpx.create_ssl_context()
         for number, child in enumerate(self.children):
-            self._lives.append(self._born(child, self._service, number))
+            # Connections of its own, as in life: no child waits for another one's answer.
+            road = httpx.AsyncHTTPTransport(verify=certificates, limits=_CONNECTIONS)
+            self._roads.append(road)
+            self._lives.append(self._born(child, road, number))
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        if self._service is not None:
-            await self._service.aclose()
+        for road in self._roads:
+            await road.aclose()
 
-    def _born(self, child: SimulatedChild, service: httpx.AsyncHTTPTransport, number: int) -> _Life:
+    def _born(self, child: SimulatedChild, road: httpx.AsyncHTTPTransport, number: int) -> _Life:
         # Chances of their own: what one child does must not depend on when another one's answer
         # arrives.
         happenings, accidents = (
@@ -81,7 +83,7 @@ class Simulation:
             for of in ("happenings", "accidents")
         )
         evidence = Evidence(child.grace)
-        network = UnreliableNetwork(service, evidence, Weather(accidents), self.traffic, self.clock)
+        network = UnreliableNetwork(road, evidence, Weather(accidents), self.traffic, self.clock)
         client = WatchkeeperClient(self.url, child.token, transport=network)
         day = ChildsDay(
             Surroundings(child.profile_id, self.titles.all, client, network, evidence),
