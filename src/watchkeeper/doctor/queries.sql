@@ -219,6 +219,12 @@ WITH owned AS (
     UNION ALL
     SELECT DISTINCT 'viewing.decisions', household_id, profile_id FROM viewing.decisions
     UNION ALL
+    SELECT DISTINCT 'viewing.requests', household_id, profile_id FROM viewing.requests
+    UNION ALL
+    SELECT DISTINCT 'viewing.locks', household_id, profile_id FROM viewing.locks
+    UNION ALL
+    SELECT DISTINCT 'viewing.overrides', household_id, profile_id FROM viewing.overrides
+    UNION ALL
     SELECT DISTINCT 'accounts.devices', household_id, profile_id FROM accounts.devices
     WHERE profile_id IS NOT NULL
 ), lost AS (
@@ -231,6 +237,8 @@ WITH owned AS (
     FROM (SELECT DISTINCT 'accounts.users' AS "table", household_id FROM accounts.users
           UNION ALL
           SELECT DISTINCT 'viewing.title_overrides', household_id FROM viewing.title_overrides
+          UNION ALL
+          SELECT DISTINCT 'viewing.report_plans', household_id FROM viewing.report_plans
           UNION ALL
           SELECT DISTINCT 'catalogue.titles', household_id FROM catalogue.titles) h
     LEFT JOIN accounts.households k ON k.household_id = h.household_id

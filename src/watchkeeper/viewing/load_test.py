@@ -36,7 +36,10 @@ _READ_CHARGES = text(
     """
 )
 
-_TABLES = ("viewers", "decisions", "grants", "slices", "sessions", "days", "title_overrides")
+_TABLES = (
+    *("viewers", "decisions", "requests", "locks", "overrides", "grants", "slices", "sessions"),
+    *("days", "title_overrides", "report_plans"),
+)
 
 
 async def open_load_test_accounts(
