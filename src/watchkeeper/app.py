@@ -87,6 +87,7 @@ def create_app(
             await gate.check()
             if gate.fault:
                 log.warning("schema.behind", reason=gate.fault)
+            floor.background.start("events", app.state.events.run)
             floor.background.start(
                 "queue figures",
                 partial(
