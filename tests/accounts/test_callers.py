@@ -145,7 +145,7 @@ async def test_each_caller_gets_what_the_contract_says(service: Service, call: C
 
 def test_every_route_is_in_the_table() -> None:
     routes = {
-        (method, route.path)  # type: ignore[attr-defined]
+        (method, re.sub(r"{\w+}", "{id}", route.path))  # type: ignore[attr-defined]
         for router in routers
         for route in router.routes
         for method in route.methods  # type: ignore[attr-defined]

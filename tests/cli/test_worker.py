@@ -18,6 +18,7 @@ pytestmark = pytest.mark.system
 PERIODIC = {
     "accounts.forget-expired",
     "jobs.forget-finished",
+    "privacy.retention",
     "viewing.close-silent",
     "viewing.find-weeks",
 }
