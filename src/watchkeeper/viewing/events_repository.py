@@ -3,7 +3,6 @@
 And writes settlements together with their announcements.
 """
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -66,11 +65,10 @@ async def store_and_notify(unit: UnitOfWork, batch: Batch, now: datetime) -> Non
     if not announced:
         await store(unit, batch, now)
         return
-    payload = json.dumps({"now": now.isoformat(), **batch.rows}, separators=(",", ":"))
     await unit.execute(
         QUERIES["store_settlements_and_notify"],
         {
-            "payload": payload,
+            "payload": batch.payload(now),
             "channels": [channel for channel, _ in announced],
             "payloads": [text for _, text in announced],
         },

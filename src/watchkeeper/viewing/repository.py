@@ -225,6 +225,10 @@ class Batch:
                 },
             )
 
+    def payload(self, now: datetime) -> str:
+        """The rows as the database function takes them."""
+        return json.dumps({"now": now.isoformat(), **self.rows}, separators=(",", ":"))
+
     def add_days(self, key: ProfileKey, days: Iterable[DayState]) -> None:
         """Add days alone, for grants and changes of policy."""
         self.add("days", *(day_to_row(key.household_id, key.profile_id, day) for day in days))
@@ -251,8 +255,7 @@ def _finished(viewer: Viewer, settlement: Settlement) -> list[Slice]:
 async def store(unit: UnitOfWork, batch: Batch, now: datetime) -> None:
     """Write a batch. Query cost: 1 statement, or none when there is nothing to write."""
     if batch.rows:
-        payload = json.dumps({"now": now.isoformat(), **batch.rows}, separators=(",", ":"))
-        await unit.execute(QUERIES["store_settlements"], {"payload": payload})
+        await unit.execute(QUERIES["store_settlements"], {"payload": batch.payload(now)})
 
 
 async def find_session_profile(
