@@ -13,7 +13,13 @@ from watchkeeper.core.auth import Role, UserPrincipal
 from watchkeeper.core.config import HeartbeatSettings
 from watchkeeper.core.ids import new_id
 from watchkeeper.core.metrics import Metrics, count_operations, record_statement
-from watchkeeper.core.problems import DatabaseUnavailable, NotFound, Overloaded, Unavailable
+from watchkeeper.core.problems import (
+    DatabaseUnavailable,
+    NotFound,
+    Overloaded,
+    TooManyRequests,
+    Unavailable,
+)
 from watchkeeper.viewing.repository import ProfileKey
 from watchkeeper.viewing.service.heartbeat_batches import HeartbeatBatches, Result, Settle
 from watchkeeper.viewing.service.heartbeats import HeartbeatCall
@@ -287,6 +293,18 @@ async def test_a_full_queue_refuses_and_spreads_who_comes_back(
     assert await crowd.batches.answer(call(9)) == answer_to(call(9)), "there is room again"
 
 
+async def test_one_profile_cant_fill_the_queue(settled: Settled, metrics: Metrics) -> None:
+    crowd = Crowd(settled, metrics, queue=300)
+    tasks = await crowd.send(*(call(1, number) for number in range(201)))
+    with pytest.raises(TooManyRequests) as caught:
+        await crowd.batches.answer(call(1, 201))
+    assert caught.value.headers() == {"Retry-After": "1"}
+    tasks += await crowd.send(call(2), call(3), call(4))
+    settled.open()
+    assert len(await asyncio.gather(*tasks)) == 204
+    assert await crowd.batches.answer(call(1, 201)) == answer_to(call(1, 201))
+
+
 async def test_a_queue_that_is_full_of_one_profile_lets_others_pass(
     settled: Settled, metrics: Metrics
 ) -> None:
@@ -328,6 +346,7 @@ async def test_what_is_not_settled_in_time_is_refused(
     results = await asyncio.gather(*tasks)
     assert [type(result) for result in results] == [Unavailable] * 4
     assert settled.ended == 0
+    await crowd.batches.stop(within_seconds=60)
 
 
 async def test_stopping_when_nothing_is_under_way(settled: Settled, metrics: Metrics) -> None:

@@ -22,7 +22,7 @@ import structlog
 from watchkeeper.core.config import HeartbeatSettings
 from watchkeeper.core.interruptions import describe
 from watchkeeper.core.metrics import Metrics
-from watchkeeper.core.problems import Overloaded, Problem, Unavailable
+from watchkeeper.core.problems import Overloaded, Problem, TooManyRequests, Unavailable
 from watchkeeper.viewing.repository import ProfileKey
 from watchkeeper.viewing.service.heartbeats import HeartbeatAnswer, HeartbeatCall
 
@@ -31,6 +31,10 @@ log = structlog.get_logger(__name__)
 Result = HeartbeatAnswer | Problem
 Settle = Callable[[Sequence[HeartbeatCall], Sequence[float]], Awaitable[list[Result]]]
 """Answers heartbeats of different profiles; the second list says how many seconds each waited."""
+
+# As many as one session may send in a burst; see `heartbeat_rate`. Sessions are named by callers,
+# so without this one profile could fill the queue.
+_LONGEST_LINE = 200
 
 # A whole house of players that was refused at one instant must not come back at one instant.
 _COME_BACK_SECONDS = (5.0, 35.0)
@@ -76,8 +80,9 @@ class HeartbeatBatches:
         """Settle one heartbeat, with whoever else waits; committed before it returns.
 
         Raises `Overloaded` (503) when the queue is full, with `next_beat_ms` as a member and the
-        same time as `Retry-After`; `Unavailable` (503) when the service is stopping or the
-        database can't be used; and what settling this very heartbeat raised.
+        same time as `Retry-After`; `TooManyRequests` (429) when 200 of this profile wait;
+        `Unavailable` (503) when the service is stopping or the database can't be used; and what
+        settling this very heartbeat raised.
         """
         if self._is_stopping:
             raise _stopping()
@@ -91,9 +96,13 @@ class HeartbeatBatches:
         if self._queued >= self._settings.queue and not self._may_leave_at_once(call.key):
             self._metrics.heartbeats_overloaded.inc()
             raise _overloaded()
+        line = self._lines.get(call.key)
+        if line is not None and len(line) >= _LONGEST_LINE:
+            raise TooManyRequests(
+                "This profile's players send heartbeats too fast.", retry_after_seconds=1
+            )
         answer: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
         taken = _Taken(call, time.perf_counter(), answer, copy_context())
-        line = self._lines.get(call.key)
         if line is None:
             self._lines[call.key] = deque([taken])
             self._turns.append(call.key)
@@ -200,6 +209,7 @@ class HeartbeatBatches:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        self._in_flight.clear()  # also those that were cancelled before they began
         _refuse(unsettled, _stopping())
 
 
