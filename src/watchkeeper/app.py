@@ -1,5 +1,6 @@
 """Puts the parts together; the only place that knows them all."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
@@ -58,6 +59,7 @@ from watchkeeper.viewing.requests_router import router as requests_router
 from watchkeeper.viewing.router import router as viewing_router
 from watchkeeper.viewing.service import Viewing
 from watchkeeper.viewing.service.events import Events
+from watchkeeper.viewing.service.heartbeat_batches import HeartbeatBatches
 from watchkeeper.viewing.service.history import History
 from watchkeeper.viewing.service.weekly_report import WeeklyReports
 from watchkeeper.viewing.subscribers import follow_profile, open_viewing_account
@@ -98,7 +100,11 @@ def create_app(
                 app.state.worker.start()
             yield
         finally:
-            await app.state.worker.stop(within_seconds=settings.server.shutdown_seconds)
+            within_seconds = settings.server.shutdown_seconds
+            await asyncio.gather(
+                app.state.heartbeat_batches.stop(within_seconds=within_seconds),
+                app.state.worker.stop(within_seconds=within_seconds),
+            )
             app.state.events.stop()
             app.state.exports.close()
             await floor.close()
@@ -164,6 +170,9 @@ def _add_domains(
     app.state.viewing = Viewing(floor, settings.cache)
     app.state.events = Events(
         floor, app.state.viewing.configurations, app.state.viewing.balances, settings.events
+    )
+    app.state.heartbeat_batches = HeartbeatBatches(
+        app.state.viewing.heartbeats.answer, settings.heartbeats, floor.metrics
     )
     app.state.heartbeat_rate = HeartbeatRate(floor.clock.monotonic)
     app.state.history = History(floor)

@@ -12,6 +12,7 @@ from watchkeeper.core.config import (
     Concern,
     DatabaseSettings,
     EventSettings,
+    HeartbeatSettings,
     JobsSettings,
     LoggingSettings,
     OffloadSettings,
@@ -42,6 +43,7 @@ class Settings:
     security: SecuritySettings = field(default_factory=SecuritySettings)
     offload: OffloadSettings = field(default_factory=OffloadSettings)
     cache: CacheSettings = field(default_factory=CacheSettings)
+    heartbeats: HeartbeatSettings = field(default_factory=HeartbeatSettings)
     jobs: JobsSettings = field(default_factory=JobsSettings)
     events: EventSettings = field(default_factory=EventSettings)
     privacy: PrivacySettings = field(default_factory=PrivacySettings)
@@ -54,6 +56,7 @@ CONCERNS: dict[str, type[Concern]] = {
     "security": SecuritySettings,
     "offload": OffloadSettings,
     "cache": CacheSettings,
+    "heartbeats": HeartbeatSettings,
     "jobs": JobsSettings,
     "events": EventSettings,
     "privacy": PrivacySettings,

@@ -22,6 +22,7 @@ EDGES = {
     "core/job_attempts.py": "a durable job",
     "core/database.py": "light actions after a commit",
     "core/middleware.py": "a request",
+    "viewing/service/heartbeat_batches.py": "a batch of heartbeats",
     "cli/__init__.py": "a command",
 }
 

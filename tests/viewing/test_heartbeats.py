@@ -1,14 +1,16 @@
 """Heartbeats over HTTP on the real database: counting, one stream, refusals, budgets."""
 
 import asyncio
+from collections.abc import AsyncIterator
 from uuid import uuid4
 
 import pytest
 
 from tests.harness.budgets import query_budget
 from tests.harness.family import Family, Player, bearer
-from tests.harness.service import Service
+from tests.harness.service import Service, quick_settings, running_service
 from tests.harness.sums import assert_sums_agree
+from watchkeeper.core.config import HeartbeatSettings
 from watchkeeper.viewing.jobs import close_silent_sessions
 
 HEARTBEAT_FIELDS = {
@@ -27,6 +29,14 @@ HEARTBEAT_FIELDS = {
     "ack_seq",
     "grace_seconds",
 }
+
+
+@pytest.fixture(params=[True, False], ids=["batches", "one by one"])
+async def service(request: pytest.FixtureRequest, database_url: str) -> AsyncIterator[Service]:
+    """Everything here holds whether heartbeats are gathered into batches or not."""
+    settings = quick_settings(heartbeats=HeartbeatSettings(batching=request.param))
+    async with running_service(database_url, settings=settings) as service:
+        yield service
 
 
 async def test_the_first_heartbeat_of_a_plain_player_is_free_and_later_ones_count(
@@ -310,8 +320,6 @@ async def test_unknown_heartbeat_fields_are_ignored_and_none_exempts(
 
 
 async def test_two_processes_share_one_truth(service: Service, family: Family, child: str) -> None:
-    from tests.harness.service import running_service
-
     async with running_service(service.database_url, clock=service.clock) as other:
         player = family.player(child)
         await player.play(60)

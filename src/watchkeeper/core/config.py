@@ -224,6 +224,35 @@ class CacheSettings(Concern):
     )
 
 
+class HeartbeatSettings(Concern):
+    """How heartbeats are gathered into batches when many come at once."""
+
+    part = "HEARTBEAT_"
+
+    batching: bool = Field(
+        True,
+        description="Settles heartbeats that arrive while others are being settled together; "
+        "without it each has a transaction of its own.",
+    )
+    batch_size: int = Field(
+        1000, ge=1, le=1000, description="Heartbeats that one batch settles at most."
+    )
+    batches_in_flight: int = Field(
+        2,
+        ge=1,
+        le=16,
+        description="Batches that are settled at once, each on a connection of the pool; two, so "
+        "that the database works while the service prepares the next.",
+    )
+    queue: int = Field(
+        5000,
+        ge=1,
+        le=1_000_000,
+        description="Heartbeats that may wait for a batch before a 503, which tells their players "
+        "to come back after 5 to 35 seconds.",
+    )
+
+
 class JobsSettings(Concern):
     """Durable jobs: what is done apart from requests."""
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 _BUCKETS_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
+_BUCKETS_OF_SIZES = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
 
 
 @dataclass(slots=True)
@@ -101,6 +102,7 @@ class Metrics:
         self._http()
         self._database()
         self._work()
+        self._heartbeat_batches()
         self._jobs()
         self._streams()
         self.heartbeat = DurationSummary()
@@ -162,7 +164,7 @@ class Metrics:
         )
         self.heartbeat_seconds = Histogram(
             "watchkeeper_heartbeat_seconds",
-            "Time to settle one heartbeat.",
+            "Time to settle one heartbeat, from its arrival and with its wait in the queue.",
             buckets=_BUCKETS_SECONDS,
             registry=self.registry,
         )
@@ -191,6 +193,35 @@ class Metrics:
             "watchkeeper_offload_refused_total",
             "Work refused because the queue was full.",
             ("executor",),
+            registry=self.registry,
+        )
+
+    def _heartbeat_batches(self) -> None:
+        self.heartbeat_batch_size = Histogram(
+            "watchkeeper_heartbeat_batch_size",
+            "Heartbeats that one batch settled.",
+            buckets=_BUCKETS_OF_SIZES,
+            registry=self.registry,
+        )
+        self.heartbeat_wait_seconds = Histogram(
+            "watchkeeper_heartbeat_wait_seconds",
+            "Time that a heartbeat waited for its batch to leave.",
+            buckets=_BUCKETS_SECONDS,
+            registry=self.registry,
+        )
+        self.heartbeat_batches_retried = Counter(
+            "watchkeeper_heartbeat_batches_one_by_one_total",
+            "Batches that failed and were settled one by one.",
+            registry=self.registry,
+        )
+        self.heartbeats_queued = Gauge(
+            "watchkeeper_heartbeats_queued",
+            "Heartbeats that wait for a batch.",
+            registry=self.registry,
+        )
+        self.heartbeats_overloaded = Counter(
+            "watchkeeper_heartbeats_overloaded_total",
+            "Heartbeats refused because the queue was full.",
             registry=self.registry,
         )
 

@@ -27,6 +27,7 @@ from watchkeeper.viewing.schemas import (
 )
 from watchkeeper.viewing.service import Viewing
 from watchkeeper.viewing.service.balances import Balance
+from watchkeeper.viewing.service.heartbeat_batches import HeartbeatBatches
 from watchkeeper.viewing.service.heartbeats import HeartbeatAnswer, HeartbeatCall
 from watchkeeper.viewing.types import Counters, Enforcement, Heartbeat, PlayState
 
@@ -50,6 +51,12 @@ async def get_rate(request: Request) -> HeartbeatRate:
     return rate
 
 
+async def get_batches(request: Request) -> HeartbeatBatches:
+    """What gathers the heartbeats of this process."""
+    batches: HeartbeatBatches = request.app.state.heartbeat_batches
+    return batches
+
+
 ViewingDep = Annotated[Viewing, Depends(get_viewing)]
 IdempotencyKey = Annotated[
     str | None, Header(alias="Idempotency-Key", min_length=1, max_length=100)
@@ -61,7 +68,7 @@ async def heartbeat(
     request: Request,
     body: HeartbeatRequest,
     caller: SignedPrincipal,
-    viewing: ViewingDep,
+    batches: Annotated[HeartbeatBatches, Depends(get_batches)],
     rate: Annotated[HeartbeatRate, Depends(get_rate)],
 ) -> HeartbeatResponse:
     """Whether the credential still holds is checked in the statement that locks the profile."""
@@ -75,7 +82,7 @@ async def heartbeat(
         title_ref=_title_ref(body),
     )
     try:
-        (answer,) = await viewing.heartbeats.answer([call])
+        answer = await batches.answer(call)
     except Problem:
         raise
     except Exception as error:

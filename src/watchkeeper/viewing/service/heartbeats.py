@@ -87,12 +87,15 @@ class Heartbeats:
         self._floor = floor
         self._configurations = configurations
 
-    async def answer(self, calls: Sequence[HeartbeatCall]) -> list[HeartbeatAnswer | Problem]:
+    async def answer(
+        self, calls: Sequence[HeartbeatCall], waited_seconds: Sequence[float]
+    ) -> list[HeartbeatAnswer | Problem]:
         """Settle heartbeats of different profiles in one transaction; answers in their order.
 
-        A refusal of one (unknown profile, ended session, revoked credential) is its answer and
-        doesn't touch the others. Committed before it returns. Raises `Unavailable` problems when
-        the database can't be used. Locks: the profiles' rows, in key order. Query cost: one
+        `waited_seconds` is how long each waited before; its duration in the metrics begins with
+        that. A refusal of one (unknown profile, ended session, revoked credential) is its answer
+        and doesn't touch the others. Committed before it returns. Raises `Unavailable` problems
+        when the database can't be used. Locks: the profiles' rows, in key order. Query cost: one
         statement to load and one to store, one more when configurations aren't cached or have just
         changed.
         """
@@ -101,7 +104,8 @@ class Heartbeats:
             result = await self._floor.database.run(
                 lambda unit: self._settle(unit, calls), is_replayable=True
             )
-        self._record(result, time.perf_counter() - started, count.operations)
+        seconds = time.perf_counter() - started
+        self._record(result, waited_seconds, seconds, count.operations)
         return result
 
     async def _settle(
@@ -230,15 +234,19 @@ class Heartbeats:
         return loaded, None if configuration is None else loaded.viewer(configuration)
 
     def _record(
-        self, answers: Sequence[HeartbeatAnswer | Problem], seconds: float, operations: int
+        self,
+        answers: Sequence[HeartbeatAnswer | Problem],
+        waited_seconds: Sequence[float],
+        seconds: float,
+        operations: int,
     ) -> None:
         metrics = self._floor.metrics
         metrics.heartbeat_operations += operations
-        for answer in answers:
+        for answer, waited in zip(answers, waited_seconds, strict=True):
             label = "refused" if isinstance(answer, Problem) else answer.decision.enforcement.value
             metrics.heartbeats.labels(enforcement=label).inc()
-            metrics.heartbeat.observe(seconds)
-            metrics.heartbeat_seconds.observe(seconds)
+            metrics.heartbeat.observe(waited + seconds)
+            metrics.heartbeat_seconds.observe(waited + seconds)
         log.info(
             "heartbeats.settled",
             heartbeats=len(answers),
