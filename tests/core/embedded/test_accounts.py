@@ -193,6 +193,8 @@ async def test_cluster_restored_by_root_is_given_to_the_databases_user(
     run("chown", "-R", "0:0", str(data_dir))
     server = await start(data_dir)
     assert await ask(server.dsn, "SELECT 1") == 1
+    logs = data_dir / "log"
+    assert all(log.stat().st_uid != 0 for log in logs.iterdir()), "it may have to append to one"
 
 
 async def test_ordinary_user_gets_a_sentence_for_folders_of_others(

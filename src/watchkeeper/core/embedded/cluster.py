@@ -118,17 +118,26 @@ def _write_for(account: Account, path: Path, text: str) -> None:
 
 
 def take_over(folder: DataFolder, account: Account) -> None:
-    """Give a cluster that root restored from a backup to the user that PostgreSQL runs as."""
+    """Give a cluster that root restored from a backup to the user that PostgreSQL runs as.
+
+    Its logs go along: PostgreSQL appends to the one of this very second, if there is one.
+    """
     with os_errors_explained(folder.pgdata):
         if not account.is_other or folder.pgdata.stat().st_uid == account.uid:
             return
-        # From the inside out, so that a folder is given away after all that is in it.
-        for parent, folders, files in os.walk(folder.pgdata, topdown=False):
-            for name in (*folders, *files):
-                # Links are given away themselves, never what they point to.
-                os.chown(Path(parent, name), account.uid, account.gid, follow_symlinks=False)
+        _give_away(folder.logs, account)
+        _give_away(folder.pgdata, account)
         os.chown(folder.pgdata, account.uid, account.gid)
         folder.pgdata.chmod(0o700)
+
+
+def _give_away(tree: Path, account: Account) -> None:
+    """Change the owner of all that is in a folder, if there is such a folder."""
+    # From the inside out, so that a folder is given away after all that is in it.
+    for parent, folders, files in os.walk(tree, topdown=False):
+        for name in (*folders, *files):
+            # Links are given away themselves, never what they point to.
+            os.chown(Path(parent, name), account.uid, account.gid, follow_symlinks=False)
 
 
 async def set_superuser_password(folder: DataFolder, runner: Runner, passwords: Passwords) -> None:
