@@ -1,6 +1,5 @@
 """Reads what was watched: the pages of a history, and the week of a household's children."""
 
-import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time
@@ -11,7 +10,7 @@ from watchkeeper.core.database import UnitOfWork
 from watchkeeper.core.queries import Queries
 from watchkeeper.viewing.policy_records import policy_from_row
 from watchkeeper.viewing.policy_types import DaySettings, Policy
-from watchkeeper.viewing.records import day_from_row
+from watchkeeper.viewing.records import day_from_row, from_json
 from watchkeeper.viewing.rules.report import DateRange, HistoryEntry, WatchedTitle, WatchedTotal
 from watchkeeper.viewing.types import DayState, ViewingDay
 
@@ -144,8 +143,8 @@ async def read_week(
     )
     return {
         row.profile_id: ChildWeek(
-            days=tuple(day_from_row(day) for day in _json(row.days) or ()),
-            titles=tuple(WatchedTitle(name, ms) for name, ms in _json(row.titles) or ()),
+            days=tuple(day_from_row(day) for day in from_json(row.days) or ()),
+            titles=tuple(WatchedTitle(name, ms) for name, ms in from_json(row.titles) or ()),
         )
         for row in rows
     }
@@ -191,8 +190,4 @@ def _day_settings(row: Any) -> DaySettings:
 
 
 def _last_day(row: Any) -> ViewingDay | None:
-    return day_from_row(_json(row.last_day)).day if row.last_day else None
-
-
-def _json(value: Any) -> Any:
-    return json.loads(value) if isinstance(value, str) else value
+    return day_from_row(from_json(row.last_day)).day if row.last_day else None

@@ -3,12 +3,12 @@
 Weekdays are keys of JSON objects, and so texts; windows are pairs of minutes after midnight.
 """
 
-import json
 from collections.abc import Iterable, Mapping
 from datetime import date, datetime
 from typing import Any
 
 from watchkeeper.viewing.policy_types import DateOverride, Policy, Stretch, Window
+from watchkeeper.viewing.records import from_json
 
 _SAME_NAME = (
     "weekday_limit_minutes",
@@ -24,13 +24,13 @@ def policy_from_row(row: Any, locks: Any = None) -> Policy:
     """The policy in a row of ``viewing.policies``; `locks` are pairs of instants as JSON."""
     return Policy(
         **{name: getattr(row, name) for name in _SAME_NAME},
-        day_limits={int(day): limit for day, limit in _json(row.day_limits).items()},
-        windows={int(day): _windows(pairs) for day, pairs in _json(row.windows).items()},
+        day_limits={int(day): limit for day, limit in from_json(row.day_limits).items()},
+        windows={int(day): _windows(pairs) for day, pairs in from_json(row.windows).items()},
         overrides={
             date.fromisoformat(on): _override(one)
-            for on, one in (_json(row.overrides) or {}).items()
+            for on, one in (from_json(row.overrides) or {}).items()
         },
-        locks=tuple(Stretch(*map(datetime.fromisoformat, pair)) for pair in _json(locks) or ()),
+        locks=tuple(Stretch(*map(datetime.fromisoformat, pair)) for pair in from_json(locks) or ()),
     )
 
 
@@ -62,7 +62,3 @@ def _override(stored: Mapping[str, Any]) -> DateOverride:
         limit_minutes=stored["limit_minutes"],
         windows=None if windows is None else _windows(windows),
     )
-
-
-def _json(value: Any) -> Any:
-    return json.loads(value) if isinstance(value, str) else value

@@ -4,6 +4,7 @@ The SQL functions of the heartbeat exchange whole rows as JSON, whose keys are t
 this is the only place that knows both sides.
 """
 
+import json
 from datetime import date, datetime
 from typing import Any
 from uuid import UUID
@@ -45,6 +46,11 @@ _SAME_NAME = (
     "superseded_by_device_name",
     "slice_count",
 )
+
+
+def from_json(value: Any) -> Any:
+    """A value of a JSON column, which the driver hands out as text or as what it says."""
+    return json.loads(value) if isinstance(value, str) else value
 
 
 def _instant(text: str) -> datetime:

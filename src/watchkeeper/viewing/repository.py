@@ -16,6 +16,7 @@ from watchkeeper.viewing.policy_types import DaySettings, Policy
 from watchkeeper.viewing.records import (
     day_from_row,
     day_to_row,
+    from_json,
     session_from_row,
     session_to_row,
     slice_to_row,
@@ -161,8 +162,8 @@ def _parameters(questions: Sequence[Question]) -> dict[str, list[Any]]:
 
 
 def _loaded(key: ProfileKey, row: Any) -> Loaded:
-    named = _json(row.named)
-    titles = _json(row.titles) or {}
+    named = from_json(row.named)
+    titles = from_json(row.titles) or {}
     return Loaded(
         key=key,
         version=row.version,
@@ -170,15 +171,11 @@ def _loaded(key: ProfileKey, row: Any) -> Loaded:
         is_device_known=row.is_device_known,
         device_name=row.device_name,
         title_id=row.title_id,
-        days=tuple(day_from_row(one) for one in _json(row.days) or ()),
-        sessions=tuple(session_from_row(one) for one in _json(row.sessions) or ()),
+        days=tuple(day_from_row(one) for one in from_json(row.days) or ()),
+        sessions=tuple(session_from_row(one) for one in from_json(row.sessions) or ()),
         named=session_from_row(named) if named else None,
         educational_titles={UUID(key): bool(value) for key, value in titles.items()},
     )
-
-
-def _json(value: Any) -> Any:
-    return json.loads(value) if isinstance(value, str) else value
 
 
 @dataclass(slots=True)
@@ -303,7 +300,7 @@ async def load_last_days(
     )
     return {
         ProfileKey(row.household_id, row.profile_id): StoredDays(
-            row.version, tuple(day_from_row(day) for day in _json(row.days) or ())
+            row.version, tuple(day_from_row(day) for day in from_json(row.days) or ())
         )
         for row in rows
     }
